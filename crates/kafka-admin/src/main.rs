@@ -1,0 +1,3 @@
+//! `kafka-admin`.
+
+fn main() {}

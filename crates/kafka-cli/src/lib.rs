@@ -1,0 +1,1 @@
+//! What the Kafka tools share: connection flags, profiles, formats, tables, exit codes, progress.

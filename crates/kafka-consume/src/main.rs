@@ -1,0 +1,3 @@
+//! `kafka-consume`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `kafka-dev`.
+
+fn main() {}

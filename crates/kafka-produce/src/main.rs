@@ -1,0 +1,3 @@
+//! `kafka-produce`.
+
+fn main() {}
