@@ -28,7 +28,7 @@ help() {
   cat <<EOF
 A real Apache Kafka $KAFKA_VERSION (KRaft, broker and controller in one process per node) on this machine.
 
-  scripts/kafka.sh up [--nodes N] [--port P|--free-ports] [--tls] [--sasl] [--set KEY=VALUE] [--owner PID]
+  scripts/kafka.sh up [--nodes N] [--port P|--free-ports] [--tls] [--sasl] [--proxied] [--set KEY=VALUE] [--owner PID]
                                    start a cluster, wait until it answers, print its bootstrap address
   scripts/kafka.sh status          name, addresses, one line per node and per listener (exit 1: nothing runs)
   scripts/kafka.sh down            stop and forget what 'up' started, and nothing else
@@ -45,6 +45,8 @@ Options of up:
   --free-ports     free ports throughout
   --tls            listeners SSL, MTLS (client certificate required), EXPIRED and WRONGNAME (bad certificates)
   --sasl           listener SASL_PLAINTEXT (and SASL_SSL with --tls), users admin, alice, bob, ACLs enforced
+  --proxied        a listener PROXIED per node that advertises a port where nothing listens yet: a proxy of a
+                   test listens there and passes on to the real one ('proxy NODE ADVERTISED REAL' in status)
   --set KEY=VALUE  a line for every server.properties (repeatable; the last one wins)
   --owner PID      stop the cluster when that process ends, however it ends
 
@@ -55,7 +57,7 @@ EOF
 }
 
 # Options common to all verbs are taken out here; what is left stays in "$@" of the verb.
-name=default nodes=1 port=9092 tls=0 sasl=0 owner='' settings=()
+name=default nodes=1 port=9092 tls=0 sasl=0 proxied=0 owner='' settings=()
 parse() {
   rest=()
   while (($#)); do
@@ -67,6 +69,7 @@ parse() {
       --free-ports) port=0; shift ;;
       --tls) tls=1; shift ;;
       --sasl) sasl=1; shift ;;
+      --proxied) proxied=1; shift ;;
       --set) settings+=("$2"); shift 2 ;;
       --owner) owner=$2; shift 2 ;;
       -h | --help) help; exit 0 ;;
@@ -108,9 +111,8 @@ up() {
   # From here on a failure or Ctrl-C takes down what stands already.
   trap 'say "start failed: taking it down"; down' EXIT
   trap 'exit 130' INT TERM
-  {
-    printf 'nodes=%q tls=%q sasl=%q runtime=%q cluster_id=%q\n' "$nodes" "$tls" "$sasl" "$runtime" "$(new_cluster_id)"
-  } >"$dir/cluster.env"
+  printf 'nodes=%q tls=%q sasl=%q proxied=%q runtime=%q cluster_id=%q\n' \
+    "$nodes" "$tls" "$sasl" "$proxied" "$runtime" "$(new_cluster_id)" >"$dir/cluster.env"
   load
   ports_choose
   ((tls)) && security_make_certificates
@@ -166,6 +168,9 @@ status() {
   for listener in $(listeners); do
     printf 'listener %s localhost:%s\n' "$listener" "$(port_of "$listener" 1)"
   done
+  if ((proxied)); then
+    for ((i = 1; i <= nodes; i++)); do printf 'proxy %s %s %s\n' "$i" "$(port_of PROXY "$i")" "$(port_of PROXIED "$i")"; done
+  fi
   security_list_files
   ((alive))
 }

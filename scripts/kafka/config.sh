@@ -7,6 +7,7 @@ listeners() {
   if ((tls)); then printf '%s\n' SSL MTLS EXPIRED WRONGNAME; fi
   if ((sasl)); then echo SASL_PLAINTEXT; fi
   if ((tls && sasl)); then echo SASL_SSL; fi
+  if ((proxied)); then echo PROXIED; fi
 }
 
 # Ports are claimed by a folder each, so that clusters started at the same moment do not choose the same one.
@@ -30,7 +31,7 @@ port_claim_free() {
 ports_choose() {
   local i listener p
   for ((i = 1; i <= nodes; i++)); do
-    for listener in CONTROLLER $(listeners); do
+    for listener in CONTROLLER $(listeners) $( ((proxied)) && echo PROXY); do
       if [[ $listener == PLAINTEXT ]] && ((port)); then
         p=$((port + i - 1))
         port_claim "$p" || die "port $p is taken (--port P or --free-ports)"
@@ -50,8 +51,8 @@ ports_release() {
 
 port_of() { awk -v l="$1" -v n="$2" '$1 == l && $2 == n { print $3 }' "$dir/ports"; }
 
-# The protocol a listener speaks; MTLS, EXPIRED and WRONGNAME are names of ours.
-protocol_of() { case $1 in MTLS | EXPIRED | WRONGNAME) echo SSL ;; CONTROLLER) echo PLAINTEXT ;; *) echo "$1" ;; esac; }
+# The protocol a listener speaks; MTLS, EXPIRED, WRONGNAME and PROXIED are names of ours.
+protocol_of() { case $1 in MTLS | EXPIRED | WRONGNAME) echo SSL ;; PROXIED) echo PLAINTEXT ;; *) echo "$1" ;; esac; }
 
 join() { local IFS=,; echo "$*"; }
 
@@ -59,8 +60,11 @@ config_write() {
   local i=$1 l bound=() advertised=() protocols=(CONTROLLER:PLAINTEXT) voters=() replicas=1 in_sync=1 setting
   for l in $(listeners); do
     bound+=("$l://127.0.0.1:$(port_of "$l" "$i")")
-    if [[ $l == PLAINTEXT ]]; then advertised+=("$l://127.0.0.1:$(port_of "$l" "$i")")
-    else advertised+=("$l://localhost:$(port_of "$l" "$i")"); fi
+    case $l in
+      PLAINTEXT) advertised+=("$l://127.0.0.1:$(port_of "$l" "$i")") ;;
+      PROXIED) advertised+=("$l://127.0.0.1:$(port_of PROXY "$i")") ;;
+      *) advertised+=("$l://localhost:$(port_of "$l" "$i")") ;;
+    esac
     protocols+=("$l:$(protocol_of "$l")")
   done
   bound+=("CONTROLLER://127.0.0.1:$(port_of CONTROLLER "$i")")

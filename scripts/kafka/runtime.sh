@@ -55,22 +55,23 @@ EOF
   rm -rf "$work"
 }
 
-# Runs a class of Kafka in the foreground, with this shell's stdin and stdout.
-run_class() {
+# The command line that runs a class of Kafka in the foreground, into the array `command`.
+class_command() {
   if [[ $runtime == docker ]]; then
-    docker run --rm -i --network host -v "$RUN_ROOT:$RUN_ROOT" --entrypoint /opt/kafka/bin/kafka-run-class.sh "$IMAGE" "$@"
+    command=(docker run --rm -i --network host -v "$RUN_ROOT:$RUN_ROOT" --entrypoint /opt/kafka/bin/kafka-run-class.sh "$IMAGE")
   else
-    java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$libs/*" "$@"
+    command=(java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$libs/*")
   fi
+  command+=("$@")
 }
 
 new_cluster_id() { head -c 16 /dev/urandom | base64 | tr '+/' 'ab' | cut -c1-22; }
 
 node_format() {
-  local scram=()
+  local scram=() command
   ((sasl)) && security_scram_arguments scram
-  run_class kafka.tools.StorageTool format -t "$cluster_id" -c "$dir/node-$1/server.properties" \
-    "${scram[@]}" </dev/null >"$dir/node-$1/format.log" 2>&1 ||
+  class_command kafka.tools.StorageTool format -t "$cluster_id" -c "$dir/node-$1/server.properties" "${scram[@]}"
+  "${command[@]}" </dev/null >"$dir/node-$1/format.log" 2>&1 ||
     { tail -n 20 "$dir/node-$1/format.log" >&2; return 1; }
 }
 

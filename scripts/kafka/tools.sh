@@ -35,12 +35,13 @@ tool_class() {
   esac
 }
 
-# tool NAME ARGUMENTS...: runs it with this shell's stdin, stdout and exit code.
+# tool NAME ARGUMENTS...: becomes that tool, so that signals, stdin, stdout and the exit code are its own.
 tool() {
-  local name=${1:-} class
+  local name=${1:-} class command
   name=${name#kafka-} name=${name%.sh}
   class=$(tool_class "$name") || usage_error "which tool? e.g. topics, console-producer, console-consumer, consumer-groups, configs, get-offsets, acls"
   shift
   runtime_find
-  run_class "$class" "$@"
+  class_command "$class" "$@"
+  exec "${command[@]}"
 }

@@ -1,0 +1,310 @@
+//! A proxy between clients and a real Kafka that loses answers, delays, freezes and cuts.
+//!
+//! It reads of the protocol only what it must: the length of each frame, and the API key and correlation id at the
+//! head of each request, by which it knows which answer is whose. Everything else passes as it is.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{JoinHandle, sleep, spawn};
+use std::time::Duration;
+
+use crate::cluster::RealKafka;
+
+/// API keys that rules are mostly about.
+pub mod api {
+    /// Produce.
+    pub const PRODUCE: i16 = 0;
+    /// Fetch.
+    pub const FETCH: i16 = 1;
+    /// OffsetCommit.
+    pub const OFFSET_COMMIT: i16 = 8;
+    /// JoinGroup.
+    pub const JOIN_GROUP: i16 = 11;
+    /// Heartbeat.
+    pub const HEARTBEAT: i16 = 12;
+}
+
+/// A frame longer than this is no Kafka frame: the connection is cut.
+const FRAME_LIMIT: usize = 128 << 20;
+
+/// What happens to the answers of one API.
+#[derive(Debug, Clone, Copy)]
+pub enum Rule {
+    /// Every `nth` answer is thrown away after the broker has done the work.
+    SwallowEvery {
+        /// The API key.
+        api: i16,
+        /// 1 swallows every answer.
+        nth: u64,
+        /// Whether the connection is cut too, as when the network breaks between append and acknowledgement; else
+        /// the client waits until its own time limit, while later answers pass.
+        cut: bool,
+    },
+    /// Every answer comes this much later; later answers on the connection wait behind it.
+    Delay {
+        /// The API key.
+        api: i16,
+        /// How much later.
+        by: Duration,
+    },
+}
+
+/// Listens on the ports that a cluster started with `scripts/kafka.sh up --proxied` advertises, and passes on.
+/// Ends, cutting every connection, when it is dropped.
+#[derive(Debug)]
+pub struct FaultProxy {
+    bootstrap: String,
+    shared: Arc<Shared>,
+    accepting: Vec<(u16, JoinHandle<()>)>,
+    /// The advertised ports are lent to one proxy at a time.
+    turn: Option<File>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    rules: Mutex<Vec<Rule>>,
+    /// Answers counted per API key, for [`Rule::SwallowEvery`].
+    answered: Mutex<HashMap<i16, u64>>,
+    swallowed: AtomicU64,
+    frozen: Mutex<bool>,
+    thawed: Condvar,
+    refusing: AtomicBool,
+    ended: AtomicBool,
+    open: Mutex<Vec<TcpStream>>,
+    bytes_per_second: AtomicU64,
+}
+
+impl FaultProxy {
+    /// Starts in front of every node of `kafka`, once the proxy of another test there has gone.
+    ///
+    /// # Panics
+    /// Where the cluster has no proxied listener.
+    pub fn start(kafka: &RealKafka) -> Self {
+        let routes = kafka.proxied_ports();
+        assert!(!routes.is_empty(), "the cluster was started without --proxied");
+        let turn = kafka.lock("proxy");
+        let mut proxy = Self::between(&routes);
+        proxy.turn = Some(turn);
+        proxy
+    }
+
+    /// Starts on loopback ports of one's own choice: pairs of (listen on, pass on to).
+    pub fn between(routes: &[(u16, u16)]) -> Self {
+        let shared = Arc::new(Shared::default());
+        let accepting = routes.iter().map(|&(listen, target)| {
+            let listener = TcpListener::bind(("127.0.0.1", listen)).expect("the advertised port is free");
+            let shared = Arc::clone(&shared);
+            (listen, spawn(move || accept(&listener, target, &shared)))
+        });
+        let accepting = accepting.collect();
+        let addresses: Vec<String> = routes.iter().map(|(listen, _)| format!("127.0.0.1:{listen}")).collect();
+        Self { bootstrap: addresses.join(","), shared, accepting, turn: None }
+    }
+
+    /// `HOST:PORT,…` for clients.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// Adds a rule.
+    pub fn add(&self, rule: Rule) {
+        self.shared.rules.lock().unwrap().push(rule);
+    }
+
+    /// Removes all rules.
+    pub fn clear(&self) {
+        self.shared.rules.lock().unwrap().clear();
+    }
+
+    /// How many answers were swallowed so far.
+    pub fn swallowed(&self) -> u64 {
+        self.shared.swallowed.load(Ordering::SeqCst)
+    }
+
+    /// Nothing passes in either direction any more, connections stay open.
+    pub fn freeze(&self) {
+        *self.shared.frozen.lock().unwrap() = true;
+    }
+
+    /// Ends [`Self::freeze`].
+    pub fn thaw(&self) {
+        *self.shared.frozen.lock().unwrap() = false;
+        self.shared.thawed.notify_all();
+    }
+
+    /// Cuts every connection; new ones are let in.
+    pub fn cut(&self) {
+        for connection in self.shared.open.lock().unwrap().drain(..) {
+            // It may have ended by itself.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Closes new connections as soon as they come, until told otherwise.
+    pub fn refuse(&self, refusing: bool) {
+        self.shared.refusing.store(refusing, Ordering::SeqCst);
+    }
+
+    /// Limits each direction of each connection; 0 is no limit.
+    pub fn limit_bytes_per_second(&self, limit: u64) {
+        self.shared.bytes_per_second.store(limit, Ordering::SeqCst);
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        self.thaw();
+        self.cut();
+        for (port, thread) in self.accepting.drain(..) {
+            // Wakes the accepting thread, which then sees the end. The port is free once it is gone.
+            let _ = TcpStream::connect(("127.0.0.1", port));
+            let _ = thread.join();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, target: u16, shared: &Arc<Shared>) {
+    for client in listener.incoming() {
+        if shared.ended.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(client) = client else { continue };
+        if shared.refusing.load(Ordering::SeqCst) {
+            continue;
+        }
+        // A node that is down refuses; the client sees its connection closed.
+        let Ok(broker) = TcpStream::connect(("127.0.0.1", target)) else { continue };
+        if let Err(error) = join(client, broker, shared) {
+            eprintln!("proxy: {error}");
+        }
+    }
+}
+
+/// Passes on in both directions, a thread each, until either side ends.
+fn join(client: TcpStream, broker: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    broker.set_nodelay(true)?;
+    shared.open.lock().unwrap().extend([client.try_clone()?, broker.try_clone()?]);
+    // Correlation id to API key of what the broker has not answered yet.
+    let pending = Arc::new(Mutex::new(HashMap::new()));
+    let (up, down) = (Arc::clone(shared), Arc::clone(shared));
+    let (asked, answered) = (Arc::clone(&pending), pending);
+    let (from_client, to_broker) = (client.try_clone()?, broker.try_clone()?);
+    spawn(move || {
+        pass(&from_client, &to_broker, &up, |frame| {
+            let (api, correlation) = request_head(frame)?;
+            asked.lock().unwrap().insert(correlation, api);
+            Some(Verdict::Pass)
+        });
+    });
+    spawn(move || {
+        pass(&broker, &client, &down, |frame| {
+            let correlation = i32::from_be_bytes(frame.get(..4)?.try_into().ok()?);
+            let api = answered.lock().unwrap().remove(&correlation)?;
+            Some(down.judge(api))
+        });
+    });
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Verdict {
+    Pass,
+    PassAfter(Duration),
+    Swallow,
+    Cut,
+}
+
+impl Shared {
+    fn judge(&self, api: i16) -> Verdict {
+        let count = {
+            let mut answered = self.answered.lock().unwrap();
+            let count = answered.entry(api).or_insert(0);
+            *count += 1;
+            *count
+        };
+        for rule in self.rules.lock().unwrap().iter() {
+            match *rule {
+                Rule::SwallowEvery { api: key, nth, cut } if key == api && count.is_multiple_of(nth) => {
+                    self.swallowed.fetch_add(1, Ordering::SeqCst);
+                    return if cut { Verdict::Cut } else { Verdict::Swallow };
+                }
+                Rule::Delay { api: key, by } if key == api => return Verdict::PassAfter(by),
+                _ => {}
+            }
+        }
+        Verdict::Pass
+    }
+
+    fn wait_while_frozen(&self) {
+        let frozen = self.frozen.lock().unwrap();
+        drop(self.thawed.wait_while(frozen, |frozen| *frozen).unwrap());
+    }
+}
+
+/// Frame by frame, until the end, a cut, or bytes that `judge` cannot read.
+fn pass(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    shared: &Shared,
+    mut judge: impl FnMut(&[u8]) -> Option<Verdict>,
+) {
+    while let Ok(frame) = read_frame(&mut from) {
+        shared.wait_while_frozen();
+        match judge(&frame[4..]) {
+            Some(Verdict::Pass) => {}
+            Some(Verdict::PassAfter(by)) => sleep(by),
+            Some(Verdict::Swallow) => continue,
+            Some(Verdict::Cut) | None => break,
+        }
+        shared.wait_while_frozen();
+        if write_slowly(&mut to, &frame, &shared.bytes_per_second).is_err() {
+            break;
+        }
+    }
+    // Either side may have ended by itself.
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+fn request_head(frame: &[u8]) -> Option<(i16, i32)> {
+    let api = i16::from_be_bytes(frame.get(..2)?.try_into().ok()?);
+    let correlation = i32::from_be_bytes(frame.get(4..8)?.try_into().ok()?);
+    Some((api, correlation))
+}
+
+/// One frame with its length in front.
+fn read_frame(from: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let body = u32::from_be_bytes(length) as usize;
+    if body > FRAME_LIMIT {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut frame = vec![0; 4 + body];
+    frame[..4].copy_from_slice(&length);
+    from.read_exact(&mut frame[4..])?;
+    Ok(frame)
+}
+
+/// Writes in twentieths of a second's worth where there is a limit.
+fn write_slowly(to: &mut impl Write, frame: &[u8], limit: &AtomicU64) -> io::Result<()> {
+    let mut rest = frame;
+    while !rest.is_empty() {
+        let allowed = match limit.load(Ordering::SeqCst) {
+            0 => rest.len(),
+            limit => usize::try_from(limit / 20).unwrap_or(usize::MAX).clamp(1, rest.len()),
+        };
+        to.write_all(&rest[..allowed])?;
+        rest = &rest[allowed..];
+        if !rest.is_empty() {
+            sleep(Duration::from_millis(50));
+        }
+    }
+    Ok(())
+}
