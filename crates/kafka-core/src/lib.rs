@@ -1,3 +1,18 @@
 //! A Kafka client library: producer, consumer groups and admin, on tokio.
 //!
 //! It never prints and never reads flags or the environment; the tools built on it do.
+//!
+//! Waiting happens in the public handles, in each folder's `driver.rs` and in `wire`; everything else is data or a pure
+//! state machine that takes the time, the randomness and the broker's answers as arguments.
+
+mod backoff;
+pub mod cluster;
+mod error;
+mod error_code;
+mod topic_partition;
+pub mod wire;
+
+pub use backoff::Backoff;
+pub use error::{ConnectFailure, Error, ErrorKind, RequestFailure, Result};
+pub use error_code::{ErrorCode, Reaction};
+pub use topic_partition::TopicPartition;

@@ -1,0 +1,257 @@
+//! One connection to one broker: rskafka's messenger over our stream, with a time limit for every request.
+//!
+//! The messenger brings correlation, pipelining and cancellation-safe writes. It has no time limits, so they stand
+//! here; a request that ran out of time retires the whole connection, since everything behind it would wait as well.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::ApiVersionsRequest;
+use kafka_protocol::messages::api_versions_response::ApiVersionsResponse;
+use kafka_protocol::protocol::StrBytes;
+use rskafka::messenger::{Messenger, RequestError};
+use rskafka::protocol::api_version::ApiVersionRange;
+use rskafka::protocol::frame::ReadError as FrameError;
+
+use super::codec::{Incoming, Outgoing, api_key, api_version};
+use super::stream::{Control, FrameStream};
+use super::transport::{Transport, connect_tcp};
+use super::versions::{Api, ApiRange};
+use super::{Address, ConnectOptions};
+use crate::ErrorCode;
+use crate::error::{ConnectFailure, Error, RequestFailure, Result};
+
+/// A connection to a broker. Dropping it closes it; requests in flight then fail.
+pub struct Connection {
+    messenger: Messenger<FrameStream<Transport>>,
+    control: Arc<Control>,
+    broker: Arc<str>,
+    api_versions: ApiVersionsResponse,
+    ranges: HashMap<i16, ApiRange>,
+    request_timeout: Duration,
+}
+
+/// An answer that is on its way.
+pub type InFlight<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+impl Connection {
+    /// Connects, agrees on versions and authenticates, all within `options.connect_timeout`.
+    ///
+    /// `broker` names it in errors: `host:port`, with its id where that is known.
+    ///
+    /// # Errors
+    /// [`Error::Connect`], saying what stood in the way.
+    pub async fn open(address: &Address, broker: Arc<str>, options: &ConnectOptions) -> Result<Self> {
+        let limit = options.connect_timeout;
+        let failed = |failure| Error::Connect { broker: Arc::clone(&broker), failure };
+        match tokio::time::timeout(limit, Self::establish(address, &broker, options)).await {
+            Ok(done) => done.map_err(failed),
+            Err(_) => Err(failed(ConnectFailure::TimedOut(limit))),
+        }
+    }
+
+    async fn establish(
+        address: &Address,
+        broker: &Arc<str>,
+        options: &ConnectOptions,
+    ) -> Result<Self, ConnectFailure> {
+        let tcp = connect_tcp(address, options.connect_timeout).await?;
+        let (stream, control) = FrameStream::new(Transport::Plain(tcp), options.max_frame_bytes);
+        let messenger = Messenger::new(stream, options.max_frame_bytes, Arc::clone(&options.client_id));
+        let mut connection = Self {
+            messenger,
+            control,
+            broker: Arc::clone(broker),
+            api_versions: ApiVersionsResponse::default(),
+            ranges: HashMap::new(),
+            request_timeout: options.request_timeout,
+        };
+        connection.agree_on_versions(options).await.map_err(handshake_failure)?;
+        Ok(connection)
+    }
+
+    /// Learns the broker's versions: asks with the newest version of the question, and with the oldest where the
+    /// broker does not know that one (KIP-511).
+    async fn agree_on_versions(&mut self, options: &ConnectOptions) -> Result<(), RequestFailure> {
+        let question = || {
+            ApiVersionsRequest::default()
+                .with_client_software_name(StrBytes::from_static_str(env!("CARGO_PKG_NAME")))
+                .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")))
+        };
+        for highest in [<ApiVersionsRequest as Api>::MAX, 0] {
+            self.file_ranges([(<ApiVersionsRequest as Api>::KEY, ApiRange { min: 0, max: highest })]);
+            let response = match self.exchange(question(), options.request_timeout).await {
+                Ok(response) => response,
+                // A broker that does not know the version answers in the layout of version 0.
+                Err(RequestFailure::Malformed(_)) if highest > 0 && !self.is_closed() => continue,
+                Err(failure) => return Err(failure),
+            };
+            match ErrorCode(response.error_code) {
+                ErrorCode::NONE => return self.adopt(response),
+                ErrorCode::UNSUPPORTED_VERSION if highest > 0 => {}
+                code => return Err(RequestFailure::Malformed(format!("ApiVersions: {code}"))),
+            }
+        }
+        Err(RequestFailure::Malformed("the broker knows no version of ApiVersions".into()))
+    }
+
+    fn adopt(&mut self, response: ApiVersionsResponse) -> Result<(), RequestFailure> {
+        if let Some(flipped) = response.api_keys.iter().find(|api| api.min_version > api.max_version) {
+            return Err(RequestFailure::Malformed(format!(
+                "API {} is offered in versions {} to {}",
+                flipped.api_key, flipped.min_version, flipped.max_version
+            )));
+        }
+        let offered = |api: &kafka_protocol::messages::api_versions_response::ApiVersion| {
+            (api.api_key, ApiRange { min: api.min_version, max: api.max_version })
+        };
+        self.ranges = response.api_keys.iter().map(offered).collect();
+        self.file_ranges(self.ranges.clone());
+        self.api_versions = response;
+        Ok(())
+    }
+
+    fn file_ranges(&mut self, ranges: impl IntoIterator<Item = (i16, ApiRange)>) {
+        let filed = ranges
+            .into_iter()
+            .map(|(key, range)| {
+                (api_key(key), ApiVersionRange::new(api_version(range.min), api_version(range.max)))
+            })
+            .collect();
+        self.messenger.override_version_ranges(filed);
+    }
+
+    /// Sends `request` and waits for its answer, for at most `request.timeout.ms`.
+    ///
+    /// # Errors
+    /// [`Error::Request`]. After a time-out the connection is retired; the broker may have done the work.
+    pub async fn send<R: Api>(&self, request: R) -> Result<R::Response> {
+        self.send_within(request, self.request_timeout).await
+    }
+
+    /// Like [`send`](Self::send) with a limit of its own, for requests that wait on the broker (Fetch, JoinGroup).
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub async fn send_within<R: Api>(&self, request: R, limit: Duration) -> Result<R::Response> {
+        self.exchange(request, limit).await.map_err(|failure| Error::Request {
+            broker: Arc::clone(&self.broker),
+            api: R::NAME,
+            failure,
+        })
+    }
+
+    /// Puts `request` behind those that were started before it and returns its answer-to-be.
+    ///
+    /// Requests that must reach the broker in order are started in that order; their answers may be awaited in any.
+    pub fn start<R: Api>(self: &Arc<Self>, request: R, limit: Duration) -> InFlight<R::Response> {
+        let connection = Arc::clone(self);
+        let mut answer: InFlight<R::Response> =
+            Box::pin(async move { connection.send_within(request, limit).await });
+        // The messenger queues a request for writing when its future is polled first, so that is done here and now.
+        match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => Box::pin(std::future::ready(done)),
+            Poll::Pending => answer,
+        }
+    }
+
+    async fn exchange<R: Api>(&self, request: R, limit: Duration) -> Result<R::Response, RequestFailure> {
+        let started = Instant::now();
+        let outcome = tokio::time::timeout(limit, self.messenger.request(Outgoing(request))).await;
+        let outcome = match outcome {
+            Ok(Ok(Incoming(response))) => Ok(response),
+            Ok(Err(error)) => Err(request_failure(&error)),
+            Err(_) => {
+                self.control.retire(format!("{} was not answered within {limit:?}", R::NAME));
+                Err(RequestFailure::TimedOut(limit))
+            }
+        };
+        tracing::debug!(
+            target: "kafka_core::wire",
+            api = R::NAME,
+            version = self.version::<R>(),
+            broker = &*self.broker,
+            elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            error = outcome.as_ref().err().map(tracing::field::display),
+            "request"
+        );
+        outcome
+    }
+
+    /// The version in which requests of this kind go out on this connection, `None` where broker and client share none.
+    #[must_use]
+    pub fn version<R: Api>(&self) -> Option<i16> {
+        self.ranges.get(&R::KEY).and_then(|range| range.common(R::MIN, R::MAX))
+    }
+
+    /// What the broker said it can: versions of every API, and its features (KIP-584).
+    #[must_use]
+    pub fn api_versions(&self) -> &ApiVersionsResponse {
+        &self.api_versions
+    }
+
+    /// The broker's name in errors.
+    #[must_use]
+    pub fn broker(&self) -> &Arc<str> {
+        &self.broker
+    }
+
+    /// Whether the connection has ended, from either side.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.control.is_closed()
+    }
+
+    /// Bytes received and sent so far.
+    #[must_use]
+    pub fn bytes(&self) -> (u64, u64) {
+        self.control.bytes()
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("broker", &self.broker).field("closed", &self.is_closed()).finish()
+    }
+}
+
+/// A listener that wants TLS or SASL, or that is no Kafka at all, shows itself in the first exchange.
+fn handshake_failure(failure: RequestFailure) -> ConnectFailure {
+    match failure {
+        RequestFailure::Disconnected(why) => ConnectFailure::Protocol(format!(
+            "connection lost during the handshake: {why} (is this a Kafka listener, and is it PLAINTEXT?)"
+        )),
+        RequestFailure::TimedOut(after) => ConnectFailure::TimedOut(after),
+        other => ConnectFailure::Protocol(other.to_string()),
+    }
+}
+
+fn request_failure(error: &RequestError) -> RequestFailure {
+    match error {
+        RequestError::Poisoned(cause) => request_failure(cause),
+        RequestError::NoVersionMatch { .. } => {
+            RequestFailure::Unsupported("it and this client share no version of the API".into())
+        }
+        RequestError::WriteError(error) => RequestFailure::Unencodable(error.to_string()),
+        RequestError::ReadError(error) => RequestFailure::Malformed(error.to_string()),
+        RequestError::ReadVersionedError(error) => RequestFailure::Malformed(error.to_string()),
+        RequestError::TooMuchData { .. } => RequestFailure::Malformed(error.to_string()),
+        RequestError::IO(error) | RequestError::ReadFramedMessageError(FrameError::IO(error)) => {
+            io_failure(error)
+        }
+        RequestError::ReadFramedMessageError(error) => RequestFailure::Malformed(error.to_string()),
+        other => RequestFailure::Disconnected(other.to_string()),
+    }
+}
+
+fn io_failure(error: &std::io::Error) -> RequestFailure {
+    match error.kind() {
+        std::io::ErrorKind::InvalidData => RequestFailure::Malformed(error.to_string()),
+        std::io::ErrorKind::UnexpectedEof => RequestFailure::Disconnected("the broker closed it".into()),
+        _ => RequestFailure::Disconnected(error.to_string()),
+    }
+}

@@ -1,0 +1,46 @@
+//! Bytes, versions, TLS, SASL: everything between a request message and the network. Knows no topic and no group.
+
+mod address;
+mod codec;
+mod connection;
+mod guarded;
+mod pool;
+mod stream;
+mod transport;
+mod versions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use address::Address;
+pub use connection::{Connection, InFlight};
+pub use pool::Lane;
+pub(crate) use pool::Pool;
+pub use versions::{APIS, Api, ApiInfo, ApiRange, api_name};
+
+/// How connections are made.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// `client.id`: how the broker's logs and quotas name this client.
+    pub client_id: Arc<str>,
+    /// `socket.connection.setup.timeout.ms`: for name lookup, TCP, TLS, versions and authentication together.
+    pub connect_timeout: Duration,
+    /// `request.timeout.ms`: for each request, from sending to its answer.
+    pub request_timeout: Duration,
+    /// `receive.message.max.bytes`: the longest answer that is read.
+    pub max_frame_bytes: usize,
+    /// `reconnect.backoff.ms` and `reconnect.backoff.max.ms`: pauses between connection attempts to one broker.
+    pub reconnect_backoff: (Duration, Duration),
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            client_id: "kafka-core".into(),
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            max_frame_bytes: 100 * 1024 * 1024 + 64 * 1024,
+            reconnect_backoff: (Duration::from_millis(50), Duration::from_secs(1)),
+        }
+    }
+}
