@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Every check of the project, in the order in which a mistake costs least: format, lints, docs, then all tests, with a
+# real Apache Kafka of one node, of three nodes, and with TLS and SASL beside them.
+#
+#   scripts/test.sh            all of it; without Java or Docker the tests that need Kafka say so and are skipped
+#   scripts/test.sh --quick    no real Kafka
+#
+# Under CI=true a real Kafka and kcat must be there. Whatever was started is stopped at the end, however it comes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+exec </dev/null
+
+quick=0
+case ${1:-} in
+  '') ;;
+  --quick) quick=1 ;;
+  *) echo "usage: scripts/test.sh [--quick]" >&2; exit 2 ;;
+esac
+
+log=$(mktemp)
+clusters=()
+cleanup() {
+  local name
+  for name in "${clusters[@]}"; do scripts/kafka.sh down --name "$name"; done
+  rm -f "$log"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+step() { printf '\n== %s (after %s s)\n' "$*" "$SECONDS"; }
+
+# start_kafka VARIABLE NAME OPTIONS...: starts a cluster of that name and tells the tests by the variable.
+start_kafka() {
+  local variable=$1 name="$2-$$"
+  clusters+=("$name")
+  if scripts/kafka.sh up --name "$name" --free-ports --proxied --owner $$ "${@:3}"; then
+    export "$variable=$name"
+  elif [[ ${CI:-} == true ]]; then
+    echo "a real Kafka must be there under CI=true" >&2
+    exit 1
+  fi
+}
+
+step format and scripts
+cargo fmt --all -- --check
+for script in .ci/run scripts/*.sh scripts/*/*.sh; do bash -n "$script"; done
+
+step lints
+cargo clippy --workspace --all-targets --locked -- -D warnings
+
+step documentation
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
+
+step dependencies
+if cargo deny --version >/dev/null 2>&1; then
+  cargo deny --locked check licenses bans sources
+  # The advisory database may be out of reach; an advisory that is known here must not pass unseen.
+  cargo deny --offline --locked check advisories || echo "advisories: not clean, or the database is not here" >&2
+else
+  echo "cargo-deny is not installed: licences and sources were not checked"
+fi
+
+step build
+cargo build --workspace --all-targets --locked
+
+if ((!quick)); then
+  step a real Kafka
+  start_kafka KAFKA_TEST_ONE_NODE test-one
+  start_kafka KAFKA_TEST_THREE_NODES test-three --nodes 3
+  start_kafka KAFKA_TEST_SECURE test-secure --tls --sasl
+fi
+
+step tests
+result=0
+cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || result=1
+
+# What cargo says per test binary, added up.
+printf '\n'
+awk '/^test result:/ { passed += $4; failed += $6; skipped += $8 }
+  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$log"
+exit "$result"
