@@ -6,13 +6,17 @@
 //! state machine that takes the time, the randomness and the broker's answers as arguments.
 
 mod backoff;
+mod client;
 pub mod cluster;
+pub mod config;
 mod error;
 mod error_code;
 mod topic_partition;
 pub mod wire;
 
 pub use backoff::Backoff;
+pub use client::Client;
+pub use config::Config;
 pub use error::{ConnectFailure, Error, ErrorKind, RequestFailure, Result};
 pub use error_code::{ErrorCode, Reaction};
 pub use topic_partition::TopicPartition;
