@@ -1,3 +1,83 @@
-//! `kafka-dev`.
+//! `kafka-dev`: a Kafka cluster in one process, for learning. Production is Apache Kafka.
 
-fn main() {}
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use kafka_dev::{Broker, Config};
+
+/// A Kafka cluster on this machine, for learning and testing. For production run Apache Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "kafka-dev", version)]
+struct Arguments {
+    /// Where to listen, and the address clients are told. More brokers take the ports that follow.
+    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:9092")]
+    listen: String,
+
+    /// A topic to create, with its number of partitions. May be given several times.
+    #[arg(long, value_name = "NAME[:PARTITIONS]")]
+    topic: Vec<String>,
+
+    /// Keep nothing on disk.
+    #[arg(long)]
+    memory: bool,
+
+    /// How many brokers the cluster has.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
+    brokers: u8,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[allow(clippy::print_stderr, reason = "the place where errors are told")]
+            {
+                eprintln!("kafka-dev: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let cluster = Broker::start(config(arguments)?)?;
+    greet(&cluster.bootstrap());
+    stop_signal().await?;
+    cluster.shutdown();
+    Ok(())
+}
+
+fn config(arguments: &Arguments) -> anyhow::Result<Config> {
+    let (host, port) = arguments.listen.rsplit_once(':').context("--listen wants HOST:PORT")?;
+    let port = port.parse().with_context(|| format!("--listen: {port} is no port"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let mut config = Config::in_memory().listen(host, port).brokers(arguments.brokers.into());
+    for topic in &arguments.topic {
+        let (name, partitions) = topic.rsplit_once(':').unwrap_or((topic, "1"));
+        let partitions =
+            partitions.parse().with_context(|| format!("--topic {topic}: no number of partitions"))?;
+        config = config.topic(name, partitions);
+    }
+    Ok(config)
+}
+
+/// On stderr, since stdout is for data.
+#[allow(clippy::print_stderr, reason = "the greeting of a server in the foreground")]
+fn greet(bootstrap: &str) {
+    eprintln!("kafka-dev listens on {bootstrap}. Ctrl-C stops it.");
+    eprintln!("In other terminals:");
+    eprintln!("  kafka-admin -b {bootstrap} topic list");
+    eprintln!("  kafka-produce -b {bootstrap} TOPIC");
+    eprintln!("  kafka-consume -b {bootstrap} TOPIC");
+}
+
+async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,306 @@
+//! Requests to answers: which APIs are served, one file each, and what all of them go through.
+//!
+//! A file per API implements [`Serve`] for its request and states the versions it answers. This one decodes, looks for
+//! faults, and encodes.
+
+mod api_versions;
+mod create_topics;
+mod delete_topics;
+mod describe_configs;
+mod fetch;
+mod find_coordinator;
+mod heartbeat;
+mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_offsets;
+mod metadata;
+mod offset_commit;
+mod offset_fetch;
+mod offset_for_leader_epoch;
+mod produce;
+mod sync_group;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, MutexGuard};
+
+use bytes::BytesMut;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::{Request, StrBytes, VersionRange};
+
+use crate::cluster::Cluster;
+use crate::fault::{Fault, Target};
+use crate::frame::{self, RequestFrame};
+use crate::guard;
+use crate::shared::{Control, Shared};
+
+/// What the connection does next.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Sends this frame.
+    Respond(BytesMut),
+    /// Sends this frame and closes.
+    RespondAndClose(BytesMut),
+    /// The client does not want an answer (`acks=0`).
+    NoResponse,
+    Close(String),
+    /// Keeps the connection and never answers again.
+    Silence,
+}
+
+/// One client connection to one broker.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) broker: i32,
+    pub(crate) peer: SocketAddr,
+}
+
+impl Connection {
+    pub(crate) fn new(shared: Arc<Shared>, broker: i32, peer: SocketAddr) -> Self {
+        Self { shared, broker, peer }
+    }
+}
+
+/// One request on its way, as its handler sees it.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) connection: &'a mut Connection,
+    pub(crate) version: i16,
+    pub(crate) client_id: String,
+    /// Set where the connection is to be closed instead of answering, with the reason.
+    pub(crate) disconnect: Option<String>,
+}
+
+impl Call<'_> {
+    pub(crate) fn broker(&self) -> i32 {
+        self.connection.broker
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.connection.shared
+    }
+
+    pub(crate) fn cluster(&self) -> MutexGuard<'_, Cluster> {
+        self.connection.shared.cluster()
+    }
+
+    /// The client's address as Kafka shows it.
+    pub(crate) fn client_host(&self) -> String {
+        format!("/{}", self.connection.peer.ip())
+    }
+
+    /// Whether this broker coordinates the group or transaction.
+    pub(crate) fn check_coordinator(&self, key: &str) -> Result<(), ResponseError> {
+        match self.cluster().coordinator(key) {
+            Some(broker) if broker == self.broker() => Ok(()),
+            Some(_) => Err(ResponseError::NotCoordinator),
+            None => Err(ResponseError::CoordinatorNotAvailable),
+        }
+    }
+}
+
+/// A request this broker answers.
+pub(crate) trait Serve: Request {
+    /// The versions answered.
+    const SERVED: VersionRange;
+
+    /// Does the work.
+    fn serve(self, call: &mut Call<'_>) -> impl Future<Output = Self::Response> + Send;
+
+    /// Answers with this error wherever the response has room for one.
+    fn refuse(&self, version: i16, error: ResponseError) -> Self::Response;
+
+    /// The topics it names, for fault rules.
+    fn topics(&self, _cluster: &Cluster) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether the client waits for an answer.
+    fn wants_answer(&self) -> bool {
+        true
+    }
+}
+
+macro_rules! served {
+    ($($key:ident => $request:ty,)*) => {
+        /// Every API answered, with its versions, as ApiVersions lists them.
+        pub(crate) fn versions() -> Vec<(ApiKey, VersionRange)> {
+            vec![$((ApiKey::$key, <$request as Serve>::SERVED),)*]
+        }
+
+        /// Handles one request of a connection.
+        pub(crate) async fn answer(connection: &mut Connection, frame: RequestFrame) -> Outcome {
+            match ApiKey::try_from(frame.key) {
+                $(Ok(ApiKey::$key) => handle::<$request>(connection, ApiKey::$key, frame).await,)*
+                _ => unsupported(&frame),
+            }
+        }
+    };
+}
+
+served! {
+    Produce => ProduceRequest,
+    Fetch => FetchRequest,
+    ListOffsets => ListOffsetsRequest,
+    Metadata => MetadataRequest,
+    OffsetCommit => OffsetCommitRequest,
+    OffsetFetch => OffsetFetchRequest,
+    FindCoordinator => FindCoordinatorRequest,
+    JoinGroup => JoinGroupRequest,
+    Heartbeat => HeartbeatRequest,
+    LeaveGroup => LeaveGroupRequest,
+    SyncGroup => SyncGroupRequest,
+    ApiVersions => ApiVersionsRequest,
+    CreateTopics => CreateTopicsRequest,
+    DeleteTopics => DeleteTopicsRequest,
+    InitProducerId => InitProducerIdRequest,
+    OffsetForLeaderEpoch => OffsetForLeaderEpochRequest,
+    DescribeConfigs => DescribeConfigsRequest,
+}
+
+async fn handle<R: Serve>(connection: &mut Connection, key: ApiKey, frame: RequestFrame) -> Outcome
+where
+    R::Response: Send,
+{
+    let RequestFrame { version, correlation_id, client_id, body, .. } = frame;
+    if version < R::SERVED.min || version > R::SERVED.max {
+        return unsupported_version(key, version, correlation_id);
+    }
+    let flexible = key.request_header_version(version) >= 2;
+    let request: R = match guard::decode(&body, version, flexible) {
+        Ok(request) => request,
+        Err(error) => return Outcome::Close(format!("malformed {key:?} request: {error}")),
+    };
+    drop(body);
+    let fault = strike(connection, key, &client_id, &request);
+    let mut call = Call { connection, version, client_id, disconnect: None };
+    if let Some(early) = before(&mut call, fault.as_ref()).await {
+        return early;
+    }
+    let wants_answer = request.wants_answer();
+    let response = match fault {
+        Some(Fault::Error(error)) => request.refuse(version, error),
+        _ => request.serve(&mut call).await,
+    };
+    if let Some(reason) = call.disconnect {
+        return Outcome::Close(reason);
+    }
+    if !wants_answer {
+        return Outcome::NoResponse;
+    }
+    match frame::response_frame(key, version, correlation_id, &response) {
+        Ok(frame) => after(frame, fault.as_ref()),
+        Err(error) => {
+            tracing::error!(?key, version, error, "cannot encode an answer");
+            Outcome::Close(format!("cannot encode {key:?} version {version}: {error}"))
+        }
+    }
+}
+
+fn strike<R: Serve>(connection: &Connection, key: ApiKey, client_id: &str, request: &R) -> Option<Fault> {
+    let shared = &connection.shared;
+    if shared.faults.is_empty() {
+        return None;
+    }
+    let topics = request.topics(&shared.cluster());
+    let target = Target { key, broker: connection.broker, client_id, topics: &topics };
+    let fault = shared.faults.strike(&target)?;
+    tracing::info!(?key, broker = connection.broker, client_id, ?fault, "fault");
+    Some(fault)
+}
+
+/// The part of a fault that comes before the work.
+async fn before(call: &mut Call<'_>, fault: Option<&Fault>) -> Option<Outcome> {
+    let shared = call.shared();
+    match fault? {
+        Fault::Delay(time) => tokio::time::sleep(*time).await,
+        Fault::CloseConnection => return Some(Outcome::Close("fault".to_owned())),
+        Fault::NeverAnswer => return Some(Outcome::Silence),
+        Fault::MoveLeader { topic, partition, to } => {
+            shared.move_leader(topic, *partition, *to);
+        }
+        Fault::StopBroker(id) => {
+            let _ = shared.control.send(Control::StopBroker(*id, None));
+            // The control task runs before this connection, which may be one that it closes, goes on.
+            tokio::task::yield_now().await;
+        }
+        Fault::StartBroker(id) => {
+            let _ = shared.control.send(Control::StartBroker(*id, None));
+            tokio::task::yield_now().await;
+        }
+        Fault::ExpireGroup(group) => shared.expire_group(group),
+        Fault::Error(_)
+        | Fault::DropResponse
+        | Fault::WorkThenNeverAnswer
+        | Fault::Corrupt
+        | Fault::Truncate => {}
+    }
+    None
+}
+
+/// The part of a fault that comes after it.
+fn after(mut frame: BytesMut, fault: Option<&Fault>) -> Outcome {
+    match fault {
+        Some(Fault::DropResponse) => Outcome::Close("fault".to_owned()),
+        Some(Fault::WorkThenNeverAnswer) => Outcome::Silence,
+        Some(Fault::Corrupt) => {
+            let body = frame.iter_mut().skip(frame::LENGTH_BYTES + 4);
+            body.for_each(|byte| *byte = !*byte);
+            Outcome::Respond(frame)
+        }
+        Some(Fault::Truncate) => {
+            frame.truncate(frame.len() / 2);
+            Outcome::RespondAndClose(frame)
+        }
+        _ => Outcome::Respond(frame),
+    }
+}
+
+/// An API that has no file here.
+fn unsupported(frame: &RequestFrame) -> Outcome {
+    tracing::debug!(key = frame.key, version = frame.version, "unsupported API");
+    let error = ResponseError::UnsupportedVersion.code();
+    Outcome::Respond(frame::unknown_api_frame(frame.correlation_id, error))
+}
+
+/// A version out of range: ApiVersions answers in its oldest form, so that clients can step down (KIP-511).
+fn unsupported_version(key: ApiKey, version: i16, correlation_id: i32) -> Outcome {
+    if key != ApiKey::ApiVersions {
+        let error = ResponseError::UnsupportedVersion.code();
+        tracing::debug!(?key, version, "unsupported version");
+        return Outcome::Respond(frame::unknown_api_frame(correlation_id, error));
+    }
+    let response = api_versions::response(0, Some(ResponseError::UnsupportedVersion));
+    match frame::response_frame(key, 0, correlation_id, &response) {
+        Ok(frame) => Outcome::Respond(frame),
+        Err(error) => Outcome::Close(error),
+    }
+}
+
+/// The code of an outcome: 0 for success.
+fn code(error: Option<ResponseError>) -> i16 {
+    error.map_or(0, |error| error.code())
+}
+
+/// The code of a result: 0 for success.
+fn code_of<T>(result: &Result<T, ResponseError>) -> i16 {
+    result.as_ref().err().map_or(0, |error| error.code())
+}
+
+/// Compares the leader epoch a client knows, -1 for none, with the one in force (KIP-320).
+fn check_epoch(known: i32, current: i32) -> Result<(), ResponseError> {
+    match known {
+        -1 => Ok(()),
+        _ if known < current => Err(ResponseError::FencedLeaderEpoch),
+        _ if known > current => Err(ResponseError::UnknownLeaderEpoch),
+        _ => Ok(()),
+    }
+}
+
+/// A string for the wire.
+fn text(string: impl Into<String>) -> StrBytes {
+    StrBytes::from_string(string.into())
+}

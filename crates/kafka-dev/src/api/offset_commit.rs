@@ -1,0 +1,83 @@
+//! OffsetCommit, versions 2 to 9 (KIP-211, 320 leader epoch, 345 static members, 848 member epoch).
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequest, OffsetCommitRequestPartition};
+use kafka_protocol::messages::offset_commit_response::{
+    OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use kafka_protocol::protocol::VersionRange;
+
+use super::{Call, Serve, code};
+use crate::cluster::Cluster;
+use crate::group::offsets::Committed;
+
+/// Longest metadata of one offset, as Kafka's `offset.metadata.max.bytes`.
+const MAX_METADATA_BYTES: usize = 4096;
+
+impl Serve for OffsetCommitRequest {
+    const SERVED: VersionRange = VersionRange { min: 2, max: 9 };
+
+    async fn serve(self, call: &mut Call<'_>) -> OffsetCommitResponse {
+        let now = call.shared().clock.now();
+        let checked = call.check_coordinator(&self.group_id).and_then(|()| {
+            let mut cluster = call.cluster();
+            if self.group_id.is_empty() {
+                return Err(ResponseError::InvalidGroupId);
+            }
+            let generation = self.generation_id_or_member_epoch;
+            if generation >= 0 && cluster.groups.get(&self.group_id).is_none() {
+                return Err(ResponseError::IllegalGeneration);
+            }
+            let group = cluster.groups.get_or_create(&self.group_id);
+            group.classic.check_commit(&self.member_id, self.group_instance_id.as_deref(), generation, now)
+        });
+        if let Err(error) = checked {
+            return self.refuse(call.version, error);
+        }
+        let mut cluster = call.cluster();
+        respond(&self, |topic, asked| commit(&mut cluster, &self.group_id, topic, asked).err())
+    }
+
+    fn refuse(&self, _version: i16, error: ResponseError) -> OffsetCommitResponse {
+        respond(self, |_, _| Some(error))
+    }
+
+    fn topics(&self, _cluster: &Cluster) -> Vec<String> {
+        self.topics.iter().map(|topic| topic.name.to_string()).collect()
+    }
+}
+
+fn commit(
+    cluster: &mut Cluster,
+    group: &str,
+    topic: &str,
+    asked: &OffsetCommitRequestPartition,
+) -> Result<(), ResponseError> {
+    let known = cluster.topics.get(topic).and_then(|topic| topic.partition(asked.partition_index));
+    known.ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let metadata = asked.committed_metadata.as_ref().map(|text| text.to_string()).unwrap_or_default();
+    if metadata.len() > MAX_METADATA_BYTES {
+        return Err(ResponseError::OffsetMetadataTooLarge);
+    }
+    let committed =
+        Committed { offset: asked.committed_offset, leader_epoch: asked.committed_leader_epoch, metadata };
+    cluster.groups.get_or_create(group).offsets.commit(topic, asked.partition_index, committed);
+    Ok(())
+}
+
+fn respond(
+    request: &OffsetCommitRequest,
+    mut outcome: impl FnMut(&str, &OffsetCommitRequestPartition) -> Option<ResponseError>,
+) -> OffsetCommitResponse {
+    let topics = request.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| {
+            OffsetCommitResponsePartition::default()
+                .with_partition_index(asked.partition_index)
+                .with_error_code(code(outcome(&topic.name, asked)))
+        });
+        OffsetCommitResponseTopic::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions.collect())
+    });
+    OffsetCommitResponse::default().with_topics(topics.collect())
+}

@@ -1,0 +1,206 @@
+//! Starting a cluster: its listeners, its thread, and what runs on it besides the connections.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::cluster::{Cluster, NewTopic, Node};
+use crate::config::{Config, TopicSpec};
+use crate::group::Groups;
+use crate::handle::Handle;
+use crate::server;
+use crate::shared::{Control, Shared};
+
+/// The embedded broker.
+#[derive(Debug)]
+pub struct Broker;
+
+/// Why a cluster could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be listened on; often another broker is running there.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Host and port as configured.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A topic of the configuration is not possible.
+    #[error("cannot create topic {name}: {reason}")]
+    Topic {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The thread of the cluster could not be made.
+    #[error("cannot start the broker's thread: {0}")]
+    Thread(io::Error),
+}
+
+impl Broker {
+    /// Starts a cluster and returns when it listens.
+    ///
+    /// # Errors
+    /// When an address cannot be bound or a configured topic is not possible.
+    pub fn start(config: Config) -> Result<Handle, StartError> {
+        let mut nodes = BTreeMap::new();
+        let mut listeners = HashMap::new();
+        for (id, index) in (1..).zip(0..config.brokers) {
+            let offset = u16::try_from(index).unwrap_or(u16::MAX);
+            let port = if config.port == 0 { 0 } else { config.port.saturating_add(offset) };
+            let bound = bind(&config.host, port)?;
+            let port = bound.first().and_then(|one| one.local_addr().ok()).map_or(port, |addr| addr.port());
+            nodes.insert(id, Node { host: config.host.clone(), port, is_up: true });
+            listeners.insert(id, bound);
+        }
+        let groups = Groups::new(config.initial_rebalance_delay);
+        let mut cluster = Cluster::new(uuid::Uuid::new_v4().simple().to_string(), nodes, groups);
+        cluster.configure(&config);
+        for TopicSpec { name, partitions } in config.topics {
+            let new = NewTopic { name: name.clone(), partitions: Some(partitions), ..NewTopic::default() };
+            let created = cluster.create_topic(new);
+            created.map_err(|refusal| StartError::Topic { name, reason: refusal.message })?;
+        }
+        let (control, commands) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::new(cluster, control));
+        let thread = spawn(Arc::clone(&shared), listeners, commands)?;
+        Ok(Handle::new(shared, thread))
+    }
+}
+
+/// Listens on every address of the host, so that `localhost` works by IPv4 and IPv6 alike.
+fn bind(host: &str, port: u16) -> Result<Vec<TcpListener>, StartError> {
+    let failed = |source| StartError::Listen { address: format!("{host}:{port}"), source };
+    let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(failed)?.collect();
+    let mut bound: Vec<TcpListener> = Vec::new();
+    let mut last_error = io::Error::other("the host has no address");
+    for mut address in addresses {
+        if let Some(first) = bound.first() {
+            address.set_port(first.local_addr().map_err(failed)?.port());
+        }
+        match TcpListener::bind(address) {
+            Ok(listener) => {
+                listener.set_nonblocking(true).map_err(failed)?;
+                bound.push(listener);
+            }
+            // One address family may be missing; an address in use is told even if another one is free.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && port != 0 => return Err(failed(error)),
+            Err(error) => last_error = error,
+        }
+    }
+    if bound.is_empty() { Err(failed(last_error)) } else { Ok(bound) }
+}
+
+fn spawn(
+    shared: Arc<Shared>,
+    listeners: HashMap<i32, Vec<TcpListener>>,
+    commands: mpsc::UnboundedReceiver<Control>,
+) -> Result<JoinHandle<()>, StartError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    let run = move || {
+        runtime.block_on(async move {
+            let mut brokers = Running { shared: Arc::clone(&shared), tasks: HashMap::new() };
+            for (id, listeners) in listeners {
+                if let Err(error) = brokers.listen(id, listeners) {
+                    tracing::error!(%error, id, "cannot listen");
+                }
+            }
+            let timers = tokio::spawn(run_timers(Arc::clone(&shared)));
+            brokers.obey(commands).await;
+            timers.abort();
+        });
+    };
+    std::thread::Builder::new().name("kafka-dev".to_owned()).spawn(run).map_err(StartError::Thread)
+}
+
+/// The brokers that are up, as tasks.
+struct Running {
+    shared: Arc<Shared>,
+    tasks: HashMap<i32, (AbortHandle, tokio::task::JoinHandle<()>)>,
+}
+
+impl Running {
+    fn listen(&mut self, id: i32, listeners: Vec<TcpListener>) -> io::Result<()> {
+        let listeners = listeners.into_iter().map(tokio::net::TcpListener::from_std);
+        let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+        let task = tokio::spawn(server::listen(Arc::clone(&self.shared), id, listeners));
+        self.tasks.insert(id, (task.abort_handle(), task));
+        Ok(())
+    }
+
+    /// Carries out commands until the cluster is shut down or its handle is gone.
+    async fn obey(&mut self, mut commands: mpsc::UnboundedReceiver<Control>) {
+        while let Some(command) = commands.recv().await {
+            match command {
+                Control::StopBroker(id, done) => {
+                    self.stop(id).await;
+                    let _ = done.map(|done| done.send(()));
+                }
+                Control::StartBroker(id, done) => {
+                    let started = self.start(id);
+                    let _ = done.map(|done| done.send(started));
+                }
+                Control::Shutdown => break,
+            }
+        }
+        let ids: Vec<i32> = self.tasks.keys().copied().collect();
+        for id in ids {
+            self.stop(id).await;
+        }
+    }
+
+    async fn stop(&mut self, id: i32) {
+        self.shared.cluster().broker_down(id);
+        if let Some((abort, task)) = self.tasks.remove(&id) {
+            abort.abort();
+            let _ = task.await;
+        }
+        self.shared.changed.notify_waiters();
+    }
+
+    fn start(&mut self, id: i32) -> io::Result<()> {
+        if self.tasks.contains_key(&id) {
+            return Ok(());
+        }
+        let node = self.shared.cluster().nodes.get(&id).cloned();
+        let node = node.ok_or_else(|| io::Error::other(format!("there is no broker {id}")))?;
+        let listeners = bind(&node.host, node.port).map_err(io::Error::other)?;
+        self.listen(id, listeners)?;
+        self.shared.cluster().broker_up(id);
+        self.shared.changed.notify_waiters();
+        Ok(())
+    }
+}
+
+/// Lets the group machines know when one of their deadlines has come.
+async fn run_timers(shared: Arc<Shared>) {
+    loop {
+        let rung = shared.timers.notified();
+        let now = shared.clock.now();
+        let deadline = {
+            let mut cluster = shared.cluster();
+            cluster.groups.tick(now);
+            cluster.groups.next_deadline()
+        };
+        match deadline {
+            Some(deadline) => {
+                let wait = deadline.saturating_duration_since(now);
+                tokio::select! {
+                    () = rung => {}
+                    () = sleep_until(Instant::now() + wait) => {}
+                }
+            }
+            None => rung.await,
+        }
+    }
+}

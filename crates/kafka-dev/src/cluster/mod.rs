@@ -1,0 +1,317 @@
+//! What the brokers of the cluster share: which of them are up, topics with their logs, groups, producer ids.
+//!
+//! One lock guards it all (`Shared`); nothing here waits or knows the protocol's messages.
+
+pub(crate) mod settings;
+pub(crate) mod topic;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use kafka_protocol::error::ResponseError;
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::group::Groups;
+use crate::log::Log;
+use topic::{Partition, Topic};
+
+/// Longest topic name Kafka accepts, in characters.
+const MAX_TOPIC_NAME: usize = 249;
+/// More partitions than this in one topic are refused.
+const MAX_PARTITIONS: usize = 10_000;
+
+/// One broker of the cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) is_up: bool,
+}
+
+/// A topic to create.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NewTopic {
+    pub(crate) name: String,
+    /// None for the default.
+    pub(crate) partitions: Option<usize>,
+    /// None for the default.
+    pub(crate) replication: Option<usize>,
+    /// Replicas of each partition, where the client wants to choose.
+    pub(crate) assignments: Option<Vec<Vec<i32>>>,
+    pub(crate) configs: BTreeMap<String, String>,
+}
+
+/// Why the cluster refused, with words for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) error: ResponseError,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(error: ResponseError, message: impl Into<String>) -> Self {
+        Self { error, message: message.into() }
+    }
+}
+
+/// Settings of the brokers that clients meet.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) auto_create_topics: bool,
+    /// Sessions that a group member may ask for.
+    pub(crate) session_timeout_ms: RangeInclusive<i32>,
+    pub(crate) initial_rebalance_delay: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            auto_create_topics: true,
+            session_timeout_ms: 6_000..=1_800_000,
+            initial_rebalance_delay: Duration::ZERO,
+        }
+    }
+}
+
+/// The whole state.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) id: String,
+    pub(crate) nodes: BTreeMap<i32, Node>,
+    pub(crate) topics: BTreeMap<String, Topic>,
+    names: HashMap<Uuid, String>,
+    pub(crate) groups: Groups,
+    pub(crate) limits: Limits,
+    next_producer_id: i64,
+    /// Where the replicas of the next partition start, so that leaders spread.
+    next_leader: usize,
+}
+
+impl Cluster {
+    pub(crate) fn new(id: String, nodes: BTreeMap<i32, Node>, groups: Groups) -> Self {
+        Self {
+            id,
+            nodes,
+            topics: BTreeMap::new(),
+            names: HashMap::new(),
+            groups,
+            limits: Limits::default(),
+            next_producer_id: 1000,
+            next_leader: 0,
+        }
+    }
+
+    /// Takes over what the configuration says about limits.
+    pub(crate) fn configure(&mut self, config: &Config) {
+        let shortest = i32::try_from(config.min_session_timeout.as_millis()).unwrap_or(i32::MAX);
+        self.limits.auto_create_topics = config.auto_create_topics;
+        self.limits.session_timeout_ms = shortest..=*self.limits.session_timeout_ms.end();
+        self.limits.initial_rebalance_delay = config.initial_rebalance_delay;
+    }
+
+    /// The value in force of a broker setting.
+    pub(crate) fn broker_setting(&self, name: &str) -> String {
+        match name {
+            "auto.create.topics.enable" => self.limits.auto_create_topics.to_string(),
+            "default.replication.factor" => self.default_replication().to_string(),
+            "group.initial.rebalance.delay.ms" => self.limits.initial_rebalance_delay.as_millis().to_string(),
+            "group.max.session.timeout.ms" => self.limits.session_timeout_ms.end().to_string(),
+            "group.min.session.timeout.ms" => self.limits.session_timeout_ms.start().to_string(),
+            _ => settings::broker(name).map_or("", |setting| setting.default).to_owned(),
+        }
+    }
+
+    pub(crate) fn is_up(&self, broker: i32) -> bool {
+        self.nodes.get(&broker).is_some_and(|node| node.is_up)
+    }
+
+    pub(crate) fn live_nodes(&self) -> impl Iterator<Item = (i32, &Node)> {
+        self.nodes.iter().filter(|(_, node)| node.is_up).map(|(id, node)| (*id, node))
+    }
+
+    /// The broker that answers as controller, -1 if none is up.
+    pub(crate) fn controller(&self) -> i32 {
+        self.live_nodes().next().map_or(-1, |(id, _)| id)
+    }
+
+    /// The broker that coordinates a group or transaction: the same one as long as it is up.
+    pub(crate) fn coordinator(&self, key: &str) -> Option<i32> {
+        let hash = key.bytes().fold(0usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        let preferred = *self.nodes.keys().nth(hash % self.nodes.len().max(1))?;
+        let from = self.nodes.range(preferred..).chain(self.nodes.range(..preferred));
+        from.into_iter().find(|(_, node)| node.is_up).map(|(id, _)| *id)
+    }
+
+    /// The default of topics created without a replication factor.
+    pub(crate) fn default_replication(&self) -> usize {
+        self.nodes.len().min(3)
+    }
+
+    pub(crate) fn topic_name(&self, id: Uuid) -> Option<&str> {
+        self.names.get(&id).map(String::as_str)
+    }
+
+    /// The partition, if this broker leads it.
+    pub(crate) fn led_by(
+        &mut self,
+        broker: i32,
+        topic: &str,
+        partition: i32,
+    ) -> Result<&mut Partition, ResponseError> {
+        let topic = self.topics.get_mut(topic).ok_or(ResponseError::UnknownTopicOrPartition)?;
+        let partition = topic.partition_mut(partition).ok_or(ResponseError::UnknownTopicOrPartition)?;
+        match partition.leader {
+            Some(leader) if leader == broker => Ok(partition),
+            Some(_) => Err(ResponseError::NotLeaderOrFollower),
+            None => Err(ResponseError::LeaderNotAvailable),
+        }
+    }
+
+    /// A producer id that was never given before.
+    pub(crate) fn fresh_producer_id(&mut self) -> i64 {
+        self.next_producer_id += 1;
+        self.next_producer_id
+    }
+
+    /// Checks a topic to create without creating it; the replicas it would get.
+    pub(crate) fn plan_topic(&mut self, new: &NewTopic) -> Result<Vec<Vec<i32>>, Refusal> {
+        check_name(&new.name)?;
+        if self.topics.contains_key(&new.name) {
+            let message = format!("Topic '{}' already exists.", new.name);
+            return Err(Refusal::new(ResponseError::TopicAlreadyExists, message));
+        }
+        for (name, value) in &new.configs {
+            if let Some(objection) = settings::objection(settings::TOPIC, name, value) {
+                return Err(Refusal::new(ResponseError::InvalidConfig, objection));
+            }
+        }
+        if let Some(assignments) = &new.assignments {
+            self.check_assignments(assignments)?;
+            return Ok(assignments.clone());
+        }
+        let partitions = new.partitions.unwrap_or(1);
+        if partitions == 0 || partitions > MAX_PARTITIONS {
+            let message = format!("Number of partitions must be between 1 and {MAX_PARTITIONS}.");
+            return Err(Refusal::new(ResponseError::InvalidPartitions, message));
+        }
+        let replication = new.replication.unwrap_or_else(|| self.default_replication());
+        self.place(partitions, replication)
+    }
+
+    /// Creates a topic.
+    pub(crate) fn create_topic(&mut self, new: NewTopic) -> Result<Uuid, Refusal> {
+        let placed = self.plan_topic(&new)?;
+        let id = Uuid::new_v4();
+        let partitions = placed.into_iter().map(|replicas| self.new_partition(replicas)).collect();
+        self.names.insert(id, new.name.clone());
+        self.topics.insert(new.name, Topic { id, partitions, configs: new.configs });
+        Ok(id)
+    }
+
+    fn new_partition(&self, replicas: Vec<i32>) -> Partition {
+        let mut partition = Partition::new(Log::in_memory(), replicas);
+        for (id, node) in &self.nodes {
+            if !node.is_up {
+                partition.broker_down(*id);
+            }
+        }
+        partition
+    }
+
+    /// Deletes a topic and what groups committed for it.
+    pub(crate) fn delete_topic(&mut self, name: &str) -> Result<Uuid, ResponseError> {
+        let topic = self.topics.remove(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
+        self.names.remove(&topic.id);
+        self.groups.forget_topic(name);
+        Ok(topic.id)
+    }
+
+    /// Takes a broker out: its partitions get other leaders.
+    pub(crate) fn broker_down(&mut self, broker: i32) {
+        if let Some(node) = self.nodes.get_mut(&broker) {
+            node.is_up = false;
+        }
+        self.each_partition(|partition| partition.broker_down(broker));
+    }
+
+    /// Brings a broker back.
+    pub(crate) fn broker_up(&mut self, broker: i32) {
+        if let Some(node) = self.nodes.get_mut(&broker) {
+            node.is_up = true;
+        }
+        self.each_partition(|partition| partition.broker_up(broker));
+    }
+
+    /// Gives the lead of a partition to one of its replicas that is up; false if that cannot be.
+    pub(crate) fn move_leader(&mut self, topic: &str, partition: i32, to: i32) -> bool {
+        let partition = self.topics.get_mut(topic).and_then(|topic| topic.partition_mut(partition));
+        match partition {
+            Some(partition) if partition.isr.contains(&to) => {
+                partition.lead(Some(to));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn each_partition(&mut self, mut change: impl FnMut(&mut Partition)) {
+        for topic in self.topics.values_mut() {
+            topic.partitions.iter_mut().for_each(&mut change);
+        }
+    }
+
+    /// Spreads replicas over the live brokers, round robin.
+    fn place(&mut self, partitions: usize, replication: usize) -> Result<Vec<Vec<i32>>, Refusal> {
+        let live: Vec<i32> = self.live_nodes().map(|(id, _)| id).collect();
+        if replication == 0 || replication > live.len() {
+            let message = format!(
+                "Unable to replicate the partition {replication} time(s): The target replication factor of \
+                 {replication} cannot be reached because only {} broker(s) are registered.",
+                live.len()
+            );
+            return Err(Refusal::new(ResponseError::InvalidReplicationFactor, message));
+        }
+        let first = self.next_leader;
+        self.next_leader = (first + partitions) % live.len();
+        let replicas = |partition| {
+            (0..replication).map(|replica| live[(first + partition + replica) % live.len()]).collect()
+        };
+        Ok((0..partitions).map(replicas).collect())
+    }
+
+    fn check_assignments(&self, assignments: &[Vec<i32>]) -> Result<(), Refusal> {
+        let refuse = |message: &str| Err(Refusal::new(ResponseError::InvalidReplicaAssignment, message));
+        let Some(first) = assignments.first() else { return refuse("The assignment names no partition.") };
+        for replicas in assignments {
+            let mut unique = replicas.clone();
+            unique.sort_unstable();
+            unique.dedup();
+            if unique.is_empty() || unique.len() != replicas.len() || replicas.len() != first.len() {
+                return refuse("Every partition needs the same number of different replicas.");
+            }
+            if unique.iter().any(|id| !self.nodes.contains_key(id)) {
+                return refuse("The assignment names a broker that is not in the cluster.");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Kafka's rules for topic names.
+pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let reason = if name.is_empty() {
+        "the empty string is not allowed".to_owned()
+    } else if name == "." || name == ".." {
+        "'.' or '..' is not allowed".to_owned()
+    } else if name.len() > MAX_TOPIC_NAME {
+        format!("the length of '{name}' is longer than the max allowed length {MAX_TOPIC_NAME}")
+    } else if !name.chars().all(legal) {
+        format!("'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'")
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(ResponseError::InvalidTopicException, format!("Topic name is invalid: {reason}")))
+}

@@ -1,0 +1,83 @@
+//! What a cluster starts with. Data only; nothing is opened here.
+
+use std::time::Duration;
+
+/// Settings of one cluster. Made with [`Config::in_memory`], changed with the methods, given to
+/// [`Broker::start`](crate::Broker::start).
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) brokers: usize,
+    pub(crate) topics: Vec<TopicSpec>,
+    pub(crate) auto_create_topics: bool,
+    pub(crate) initial_rebalance_delay: Duration,
+    pub(crate) min_session_timeout: Duration,
+}
+
+/// A topic that exists from the start.
+#[derive(Debug, Clone)]
+pub(crate) struct TopicSpec {
+    pub(crate) name: String,
+    pub(crate) partitions: usize,
+}
+
+impl Config {
+    /// One broker on a free port of 127.0.0.1, nothing kept on disk.
+    pub fn in_memory() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+            brokers: 1,
+            topics: Vec::new(),
+            auto_create_topics: true,
+            initial_rebalance_delay: Duration::ZERO,
+            min_session_timeout: Duration::from_secs(6),
+        }
+    }
+
+    /// Where to listen, and the name clients are told to connect to. With port 0 each broker takes a free port;
+    /// with another one the brokers take it and those that follow. Default: 127.0.0.1, port 0.
+    pub fn listen(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.host = host.into();
+        self.port = port;
+        self
+    }
+
+    /// Brokers of the cluster, ids from 1, each with a listener of its own. Default: 1.
+    pub fn brokers(mut self, count: usize) -> Self {
+        self.brokers = count.max(1);
+        self
+    }
+
+    /// A topic that exists from the start, with as many replicas as there are brokers, at most 3.
+    pub fn topic(mut self, name: impl Into<String>, partitions: usize) -> Self {
+        self.topics.push(TopicSpec { name: name.into(), partitions });
+        self
+    }
+
+    /// Whether a metadata request may create a topic (`auto.create.topics.enable`). Default: true, as in Kafka.
+    pub fn auto_create_topics(mut self, enabled: bool) -> Self {
+        self.auto_create_topics = enabled;
+        self
+    }
+
+    /// How long the first rebalance of an empty group waits for more members
+    /// (`group.initial.rebalance.delay.ms`). Default: none; Kafka's is 3 s.
+    pub fn initial_rebalance_delay(mut self, delay: Duration) -> Self {
+        self.initial_rebalance_delay = delay;
+        self
+    }
+
+    /// The shortest session a group member may ask for (`group.min.session.timeout.ms`). Default: 6 s.
+    pub fn min_session_timeout(mut self, shortest: Duration) -> Self {
+        self.min_session_timeout = shortest;
+        self
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::in_memory()
+    }
+}
