@@ -8,9 +8,11 @@
 mod backoff;
 mod client;
 pub mod cluster;
+pub mod compression;
 pub mod config;
 mod error;
 mod error_code;
+mod record;
 mod topic_partition;
 pub mod wire;
 
@@ -19,4 +21,5 @@ pub use client::Client;
 pub use config::Config;
 pub use error::{ConnectFailure, Error, ErrorKind, RequestFailure, Result};
 pub use error_code::{ErrorCode, Reaction};
+pub use record::{Header, Record, RecordRef};
 pub use topic_partition::TopicPartition;

@@ -1,0 +1,101 @@
+//! Packs the records of a batch, in the framings that brokers and every client read.
+
+use std::io::{self, Write};
+
+use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+use ruzstd::encoding::CompressionLevel;
+
+use super::{Codec, Compression};
+
+/// What stands before snappy chunks as the Java client frames them: a magic, the version, the oldest compatible one.
+const XERIAL_HEADER: &[u8] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
+/// Snappy looks for matches within 64 KiB, so larger chunks would pack no better.
+const XERIAL_CHUNK_BYTES: usize = 64 * 1024;
+const GZIP_DEFAULT_LEVEL: i32 = 6;
+
+/// Appends the packed form of `plain` to `out`.
+///
+/// # Errors
+/// Where the codec refuses, which memory excepted it has no reason to.
+pub fn compress(compression: Compression, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    match compression.codec {
+        Codec::None => {
+            out.extend_from_slice(plain);
+            Ok(())
+        }
+        Codec::Gzip => gzip(compression.level.unwrap_or(GZIP_DEFAULT_LEVEL), plain, out),
+        Codec::Snappy => snappy(plain, out),
+        Codec::Lz4 => lz4(plain, out),
+        Codec::Zstd => {
+            ruzstd::encoding::compress(plain, out, CompressionLevel::Fastest);
+            Ok(())
+        }
+    }
+}
+
+fn gzip(level: i32, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    let level = flate2::Compression::new(level.clamp(0, 9).unsigned_abs());
+    let mut encoder = flate2::write::GzEncoder::new(out, level);
+    encoder.write_all(plain)?;
+    encoder.finish().map(drop)
+}
+
+fn snappy(plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    let mut encoder = snap::raw::Encoder::new();
+    out.extend_from_slice(XERIAL_HEADER);
+    for chunk in plain.chunks(XERIAL_CHUNK_BYTES) {
+        let length_at = out.len();
+        let start = length_at + 4;
+        out.resize(start + snap::raw::max_compress_len(chunk.len()), 0);
+        let packed = encoder.compress(chunk, &mut out[start..])?;
+        out.truncate(start + packed);
+        let length = u32::try_from(packed).map_err(io::Error::other)?;
+        out[length_at..start].copy_from_slice(&length.to_be_bytes());
+    }
+    Ok(())
+}
+
+/// Independent blocks: the Java client reads no others.
+fn lz4(plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    let info = FrameInfo::new().block_mode(BlockMode::Independent).block_size(BlockSize::Max64KB);
+    let mut encoder = FrameEncoder::with_frame_info(info, out);
+    encoder.write_all(plain)?;
+    encoder.finish().map(drop).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(codec: Codec, plain: &[u8]) -> Vec<u8> {
+        let mut out = b"before".to_vec();
+        compress(codec.into(), plain, &mut out).unwrap();
+        assert!(out.starts_with(b"before"), "{codec} appends");
+        out.split_off(6)
+    }
+
+    #[test]
+    fn each_codec_begins_as_other_clients_expect() {
+        let plain = b"rider-updates ".repeat(20_000);
+        assert_eq!(packed(Codec::Gzip, &plain)[..3], [0x1f, 0x8b, 8]);
+        assert_eq!(packed(Codec::Snappy, &plain)[..16], *XERIAL_HEADER);
+        assert_eq!(packed(Codec::Lz4, &plain)[..4], [0x04, 0x22, 0x4d, 0x18]);
+        assert_eq!(packed(Codec::Lz4, &plain)[4] & 0b1110_0000, 0b0110_0000, "version 1, independent blocks");
+        assert_eq!(packed(Codec::Zstd, &plain)[..4], [0x28, 0xb5, 0x2f, 0xfd]);
+        for codec in Codec::ALL {
+            let ratio = packed(codec, &plain).len() as f64 / plain.len() as f64;
+            assert_eq!(ratio < 0.2, codec != Codec::None, "{codec}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn a_higher_gzip_level_packs_tighter() {
+        let plain: Vec<u8> = (0..200_000_u32).flat_map(|n| (n * n % 9973).to_string().into_bytes()).collect();
+        let at = |level| {
+            let mut out = Vec::new();
+            compress(Compression { codec: Codec::Gzip, level: Some(level) }, &plain, &mut out).unwrap();
+            out.len()
+        };
+        assert!(at(9) < at(1));
+    }
+}

@@ -1,0 +1,108 @@
+//! The compressions of record batches, all in Rust: which there are, and bytes in and out.
+
+mod compress;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use compress::compress;
+
+use crate::error::{Error, Result};
+
+/// A compression of record batches (`compression.type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Codec {
+    /// Records as they are.
+    #[default]
+    None,
+    /// gzip (RFC 1952).
+    Gzip,
+    /// Snappy, in the chunked framing of the Java client.
+    Snappy,
+    /// LZ4 frames.
+    Lz4,
+    /// Zstandard (KIP-110).
+    Zstd,
+}
+
+impl Codec {
+    /// All of them, by their number in a batch's attributes.
+    pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
+
+    /// The number in the lowest three bits of a batch's attributes.
+    #[must_use]
+    pub fn id(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Gzip => 1,
+            Self::Snappy => 2,
+            Self::Lz4 => 3,
+            Self::Zstd => 4,
+        }
+    }
+
+    /// The codec of a batch with these attributes, where it is a known one.
+    #[must_use]
+    pub fn from_attributes(attributes: i16) -> Option<Self> {
+        Self::ALL.get(usize::try_from(attributes & 0x07).ok()?).copied()
+    }
+
+    /// Kafka's name, as in `compression.type`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Codec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|codec| codec.name() == text);
+        found.ok_or_else(|| {
+            Error::Config(format!("no such compression: {text} (none, gzip, snappy, lz4, zstd)"))
+        })
+    }
+}
+
+/// How batches are compressed: the codec, and how hard it tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Compression {
+    /// Which.
+    pub codec: Codec,
+    /// 1 to 9 for gzip (default 6); snappy and lz4 have one level only. `None` is the codec's default.
+    pub level: Option<i32>,
+}
+
+impl From<Codec> for Compression {
+    fn from(codec: Codec) -> Self {
+        Self { codec, level: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_codec_is_found_by_its_name_and_by_its_number() {
+        for codec in Codec::ALL {
+            assert_eq!(codec.name().parse::<Codec>().unwrap(), codec);
+            assert_eq!(Codec::from_attributes(codec.id() | 0x10), Some(codec));
+        }
+        assert_eq!(Codec::from_attributes(5), None);
+        assert!("brotli".parse::<Codec>().is_err());
+    }
+}
