@@ -1,0 +1,80 @@
+//! Failures to reach the cluster, said soon and once: one line per cause, then a count.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use kafka_core::{Client, Error};
+
+use crate::exit::hint_for;
+use crate::printable::printable;
+
+/// How often a cause that goes on is counted out.
+const REMIND: Duration = Duration::from_secs(10);
+
+/// What was said last, and how often it came since.
+#[derive(Debug, Default)]
+struct Log {
+    last: Option<String>,
+    repeats: u32,
+    said_at: Option<Instant>,
+}
+
+impl Log {
+    /// Takes what the cluster's trouble is now; the line to write, where there is something new to say.
+    fn note(&mut self, trouble: Option<&Error>, now: Instant) -> Option<String> {
+        let Some(error) = trouble else {
+            self.repeats = 0;
+            self.said_at = None;
+            return self.last.take().map(|_| "connected again".to_owned());
+        };
+        let text = error.to_string();
+        if self.last.as_ref() != Some(&text) {
+            self.repeats = 0;
+            self.said_at = Some(now);
+            self.last = Some(text.clone());
+            let hint = hint_for(error).map(|hint| format!(" ({hint})")).unwrap_or_default();
+            return Some(format!("{text}{hint}; trying again"));
+        }
+        self.repeats += 1;
+        if self.said_at.is_some_and(|said| now < said + REMIND) {
+            return None;
+        }
+        self.said_at = Some(now);
+        Some(format!("{text} (again, {} times)", std::mem::take(&mut self.repeats)))
+    }
+}
+
+/// Writes what keeps the client from its cluster to stderr, for as long as the client lives.
+pub(crate) async fn follow(client: Client) {
+    let mut trouble = client.cluster().watch_trouble();
+    drop(client);
+    let mut log = Log::default();
+    while trouble.changed().await.is_ok() {
+        let line = log.note(trouble.borrow_and_update().as_ref(), Instant::now());
+        if let Some(line) = line {
+            say(&line);
+        }
+    }
+}
+
+pub(crate) fn say(line: &str) {
+    // A closed stderr must not end the run.
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once_then_counted_and_its_end_is_said() {
+        let refused = Error::Config("no broker".into());
+        let (mut log, start) = (Log::default(), Instant::now());
+        assert_eq!(log.note(None, start), None);
+        assert_eq!(log.note(Some(&refused), start).unwrap(), "no broker; trying again");
+        assert_eq!(log.note(Some(&refused), start + Duration::from_secs(1)), None);
+        assert_eq!(log.note(Some(&refused), start + REMIND).unwrap(), "no broker (again, 2 times)");
+        assert_eq!(log.note(None, start + REMIND).unwrap(), "connected again");
+        assert_eq!(log.note(Some(&refused), start + REMIND).unwrap(), "no broker; trying again");
+    }
+}
