@@ -9,6 +9,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so where test output goes")]
 
 mod cluster;
+mod document;
 mod program;
 mod proxy;
 mod signal;
@@ -16,6 +17,7 @@ mod terminal;
 mod wait;
 
 pub use cluster::{RealKafka, kcat, skip_without_kcat};
+pub use document::{Document, Stage};
 pub use program::{Finished, Program, binary, repository, run};
 pub use proxy::{FaultProxy, Rule, api};
 pub use signal::Signal;

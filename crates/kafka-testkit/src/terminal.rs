@@ -43,11 +43,26 @@ impl Terminal {
         arguments: impl IntoIterator<Item = A>,
         environment: &[(&str, &str)],
     ) -> Self {
+        let mut command = std::process::Command::new(binary(name));
+        command.args(arguments).envs(environment.iter().copied());
+        Self::start_command(&command)
+    }
+
+    /// Starts any command: its program, arguments, folder and environment are taken over.
+    pub fn start_command(command: &std::process::Command) -> Self {
         let (pty, pts) = open().expect("the system has pseudo-terminals");
         pty.resize(pty_process::Size::new(ROWS.get(), COLUMNS.get())).expect("a terminal has a size");
-        let command = Command::new(binary(name)).args(arguments).env("TERM", "xterm");
-        let command = environment.iter().fold(command, |command, (key, value)| command.env(key, value));
-        let child = command.spawn(pts).unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let mut on_pty = Command::new(command.get_program()).args(command.get_args()).env("TERM", "xterm");
+        for (key, value) in command.get_envs() {
+            on_pty = match value {
+                Some(value) => on_pty.env(key, value),
+                None => on_pty.env_remove(key),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            on_pty = on_pty.current_dir(folder);
+        }
+        let child = on_pty.spawn(pts).unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let screen = vt100::Parser::new(ROWS, COLUMNS, SCROLLBACK);
         let seen = Arc::new(Mutex::new(Seen { screen, raw: Vec::new() }));
         let keyboard = Arc::new(pty);
