@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn a_higher_gzip_level_packs_tighter() {
-        let plain: Vec<u8> = (0..200_000_u32).flat_map(|n| (n * n % 9973).to_string().into_bytes()).collect();
+        let plain: Vec<u8> =
+            (0..200_000_u32).flat_map(|n| (n.wrapping_mul(n) % 9973).to_string().into_bytes()).collect();
         let at = |level| {
             let mut out = Vec::new();
             compress(Compression { codec: Codec::Gzip, level: Some(level) }, &plain, &mut out).unwrap();
