@@ -105,6 +105,14 @@ pub enum Error {
         /// The broker's own words, where it sent some.
         message: Option<String>,
     },
+    /// What the caller named is not there, and waiting would not help.
+    #[error("{subject} does not exist")]
+    NotFound {
+        /// `topic rider-updates`, `group user-1`.
+        subject: String,
+        /// Kafka's name of the API that said so.
+        api: &'static str,
+    },
     /// The configuration or the arguments cannot be used.
     #[error("{0}")]
     Config(String),
@@ -171,7 +179,11 @@ impl Error {
                 matches!(failure, RequestFailure::TimedOut(_) | RequestFailure::Disconnected(_))
             }
             Self::Broker { code, .. } => code.is_retriable(),
-            Self::Config(_) | Self::Timeout { .. } | Self::Corrupt { .. } | Self::Closed(_) => false,
+            Self::NotFound { .. }
+            | Self::Config(_)
+            | Self::Timeout { .. }
+            | Self::Corrupt { .. }
+            | Self::Closed(_) => false,
         }
     }
 
@@ -182,6 +194,7 @@ impl Error {
             Self::Connect { failure: ConnectFailure::Authentication(_), .. } => ErrorKind::Denied,
             Self::Connect { .. } | Self::Request { .. } => ErrorKind::Unreachable,
             Self::Broker { code, .. } => code_kind(*code),
+            Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Config(_) => ErrorKind::Usage,
             Self::Timeout { last, .. } => match last.as_ref().map(|error| error.kind()) {
                 Some(ErrorKind::Denied) => ErrorKind::Denied,

@@ -5,6 +5,7 @@
 //! Waiting happens in the public handles, in each folder's `driver.rs` and in `wire`; everything else is data or a pure
 //! state machine that takes the time, the randomness and the broker's answers as arguments.
 
+pub mod admin;
 mod backoff;
 mod client;
 pub mod cluster;

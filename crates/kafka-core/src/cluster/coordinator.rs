@@ -20,14 +20,14 @@ pub enum CoordinatorKind {
 }
 
 impl CoordinatorKind {
-    fn key_type(self) -> i8 {
+    pub(crate) fn key_type(self) -> i8 {
         match self {
             Self::Group => 0,
             Self::Transaction => 1,
         }
     }
 
-    fn subject(self, key: &str) -> String {
+    pub(crate) fn subject(self, key: &str) -> String {
         match self {
             Self::Group => format!("group {key}"),
             Self::Transaction => format!("transactional id {key}"),

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub use address::Address;
 pub use connection::{Connection, InFlight};
+pub(crate) use guarded::GuardedBuf;
 pub use pool::Lane;
 pub(crate) use pool::Pool;
 pub use versions::{APIS, Api, ApiInfo, ApiRange, api_name};
