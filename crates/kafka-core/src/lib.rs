@@ -11,6 +11,7 @@ mod client;
 pub mod cluster;
 pub mod compression;
 pub mod config;
+pub mod consumer;
 mod error;
 mod error_code;
 mod record;

@@ -1,11 +1,13 @@
 //! The compressions of record batches, all in Rust: which there are, and bytes in and out.
 
 mod compress;
+mod decompress;
 
 use std::fmt;
 use std::str::FromStr;
 
 pub use compress::compress;
+pub use decompress::{DecompressError, decompress};
 
 use crate::error::{Error, Result};
 
