@@ -210,7 +210,10 @@ impl Aborted {
     /// Whether the batch belongs to no aborted transaction.
     fn keeps(&mut self, batch: &RawBatch) -> bool {
         let header = &batch.header;
-        while let Some((producer, _)) = self.ahead.pop_front_if(|(_, first)| *first < header.next_offset()) {
+        while let Some(&(producer, first)) = self.ahead.front()
+            && first < header.next_offset()
+        {
+            self.ahead.pop_front();
             self.open.insert(producer);
         }
         if header.is_control() && is_abort_marker(batch) {

@@ -176,7 +176,8 @@ fn the_position_passes_a_compacted_tail_that_holds_no_record() {
 #[test]
 fn log_append_time_gives_every_record_the_greatest_timestamp_of_the_batch() {
     let record = Owned { timestamp_delta: 5, ..value(0, "a") };
-    let created = decode(&partition(), 0, answer(&[TestBatch::new(0, &[record.clone()])])).unwrap();
+    let created =
+        decode(&partition(), 0, answer(&[TestBatch::new(0, std::slice::from_ref(&record))])).unwrap();
     assert_eq!(read(&created).unwrap()[0].1.timestamp_delta, 1_005);
     let appended = TestBatch::new(0, &[record]).of(-1, LOG_APPEND_TIME);
     let appended = decode(&partition(), 0, answer(&[appended])).unwrap();
