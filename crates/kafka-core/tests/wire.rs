@@ -1,5 +1,7 @@
 //! What the rest of the client relies on in rskafka's connection and in the checks around it, against a real listener.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
