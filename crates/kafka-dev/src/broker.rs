@@ -3,19 +3,25 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
+use crate::cluster::persist::Store;
 use crate::cluster::{Cluster, NewTopic, Node};
 use crate::config::{Config, TopicSpec};
 use crate::group::Groups;
 use crate::handle::Handle;
 use crate::server;
 use crate::shared::{Control, Shared};
+
+/// How often logs are cleaned; Kafka takes minutes, but here somebody is watching.
+const CLEANING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The embedded broker.
 #[derive(Debug)]
@@ -30,6 +36,14 @@ pub enum StartError {
     Listen {
         /// Host and port as configured.
         address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The data folder cannot be used; often another broker has it open.
+    #[error("cannot use the data folder {}: {source}", dir.display())]
+    DataDir {
+        /// The folder as configured.
+        dir: PathBuf,
         /// What the system said.
         source: io::Error,
     },
@@ -62,10 +76,15 @@ impl Broker {
             nodes.insert(id, Node { host: config.host.clone(), port, is_up: true });
             listeners.insert(id, bound);
         }
-        let groups = Groups::new(config.initial_rebalance_delay);
-        let mut cluster = Cluster::new(uuid::Uuid::new_v4().simple().to_string(), nodes, groups);
+        let store = open_store(&config)?;
+        let groups = Groups::new(config.initial_rebalance_delay, store.journal.clone());
+        let mut cluster = Cluster::new(uuid::Uuid::new_v4().simple().to_string(), nodes, groups, store);
         cluster.configure(&config);
+        cluster.restore().map_err(|source| StartError::DataDir { dir: data_dir(&config), source })?;
         for TopicSpec { name, partitions } in config.topics {
+            if cluster.topics.contains_key(&name) {
+                continue;
+            }
             let new = NewTopic { name: name.clone(), partitions: Some(partitions), ..NewTopic::default() };
             let created = cluster.create_topic(new);
             created.map_err(|refusal| StartError::Topic { name, reason: refusal.message })?;
@@ -75,6 +94,15 @@ impl Broker {
         let thread = spawn(Arc::clone(&shared), listeners, commands)?;
         Ok(Handle::new(shared, thread))
     }
+}
+
+fn data_dir(config: &Config) -> PathBuf {
+    config.data_dir.clone().unwrap_or_default()
+}
+
+fn open_store(config: &Config) -> Result<Store, StartError> {
+    let Some(dir) = &config.data_dir else { return Ok(Store::in_memory()) };
+    Store::open(dir, config.fsync).map_err(|source| StartError::DataDir { dir: dir.clone(), source })
 }
 
 /// Listens on every address of the host, so that `localhost` works by IPv4 and IPv6 alike.
@@ -116,8 +144,10 @@ fn spawn(
                 }
             }
             let timers = tokio::spawn(run_timers(Arc::clone(&shared)));
+            let cleaning = tokio::spawn(run_cleaning(Arc::clone(&shared)));
             brokers.obey(commands).await;
             timers.abort();
+            cleaning.abort();
         });
     };
     std::thread::Builder::new().name("kafka-dev".to_owned()).spawn(run).map_err(StartError::Thread)
@@ -202,5 +232,14 @@ async fn run_timers(shared: Arc<Shared>) {
             }
             None => rung.await,
         }
+    }
+}
+
+/// Looks for what retention and compaction want gone.
+async fn run_cleaning(shared: Arc<Shared>) {
+    loop {
+        sleep_until(Instant::now() + CLEANING_INTERVAL).await;
+        let now_ms = shared.clock.wall_ms();
+        shared.cluster().clean(now_ms);
     }
 }

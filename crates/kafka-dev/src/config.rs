@@ -1,5 +1,6 @@
 //! What a cluster starts with. Data only; nothing is opened here.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Settings of one cluster. Made with [`Config::in_memory`], changed with the methods, given to
@@ -10,6 +11,9 @@ pub struct Config {
     pub(crate) port: u16,
     pub(crate) brokers: usize,
     pub(crate) topics: Vec<TopicSpec>,
+    /// None for memory.
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) fsync: bool,
     pub(crate) auto_create_topics: bool,
     pub(crate) initial_rebalance_delay: Duration,
     pub(crate) min_session_timeout: Duration,
@@ -30,10 +34,26 @@ impl Config {
             port: 0,
             brokers: 1,
             topics: Vec::new(),
+            data_dir: None,
+            fsync: false,
             auto_create_topics: true,
             initial_rebalance_delay: Duration::ZERO,
             min_session_timeout: Duration::from_secs(6),
         }
+    }
+
+    /// Keeps everything in this folder, which is created if need be. What was acknowledged survives the death of the
+    /// process. Default: memory.
+    pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(dir.into());
+        self
+    }
+
+    /// Whether every append waits for the disk, so that it survives the death of the machine too. Default: false,
+    /// as in Kafka, which counts on replicas instead.
+    pub fn fsync(mut self, enabled: bool) -> Self {
+        self.fsync = enabled;
+        self
     }
 
     /// Where to listen, and the name clients are told to connect to. With port 0 each broker takes a free port;

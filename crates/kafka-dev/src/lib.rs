@@ -26,6 +26,7 @@ mod frame;
 mod group;
 mod guard;
 mod handle;
+mod journal;
 mod log;
 mod server;
 mod shared;

@@ -1,5 +1,6 @@
 //! `kafka-dev`: a Kafka cluster in one process, for learning. Production is Apache Kafka.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -18,9 +19,17 @@ struct Arguments {
     #[arg(long, value_name = "NAME[:PARTITIONS]")]
     topic: Vec<String>,
 
+    /// Where to keep topics, records and offsets. Default: kafka-dev in the XDG state folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    data_dir: Option<PathBuf>,
+
     /// Keep nothing on disk.
     #[arg(long)]
     memory: bool,
+
+    /// Wait for the disk on every append, to survive the death of the machine and not only of the process.
+    #[arg(long, conflicts_with = "memory")]
+    fsync: bool,
 
     /// How many brokers the cluster has.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
@@ -54,6 +63,11 @@ fn config(arguments: &Arguments) -> anyhow::Result<Config> {
     let port = port.parse().with_context(|| format!("--listen: {port} is no port"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let mut config = Config::in_memory().listen(host, port).brokers(arguments.brokers.into());
+    if !arguments.memory {
+        let dir = arguments.data_dir.clone().or_else(default_data_dir);
+        let dir = dir.context("no folder for the data: give --data-dir or --memory")?;
+        config = config.data_dir(dir).fsync(arguments.fsync);
+    }
     for topic in &arguments.topic {
         let (name, partitions) = topic.rsplit_once(':').unwrap_or((topic, "1"));
         let partitions =
@@ -61,6 +75,13 @@ fn config(arguments: &Arguments) -> anyhow::Result<Config> {
         config = config.topic(name, partitions);
     }
     Ok(config)
+}
+
+/// `$XDG_STATE_HOME/kafka-dev`, by default below `~/.local/state`.
+fn default_data_dir() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    Some(state?.join("kafka-dev"))
 }
 
 /// On stderr, since stdout is for data.

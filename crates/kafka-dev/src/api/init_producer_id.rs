@@ -11,9 +11,12 @@ impl Serve for InitProducerIdRequest {
 
     async fn serve(self, call: &mut Call<'_>) -> InitProducerIdResponse {
         match &self.transactional_id {
-            None => InitProducerIdResponse::default()
-                .with_producer_id(ProducerId(call.cluster().fresh_producer_id()))
-                .with_producer_epoch(0),
+            None => match call.cluster().fresh_producer_id() {
+                Ok(id) => {
+                    InitProducerIdResponse::default().with_producer_id(ProducerId(id)).with_producer_epoch(0)
+                }
+                Err(error) => self.refuse(call.version, error),
+            },
             Some(_) => self.refuse(call.version, ResponseError::InvalidRequest),
         }
     }

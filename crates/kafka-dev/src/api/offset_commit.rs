@@ -61,8 +61,11 @@ fn commit(
     }
     let committed =
         Committed { offset: asked.committed_offset, leader_epoch: asked.committed_leader_epoch, metadata };
-    cluster.groups.get_or_create(group).offsets.commit(topic, asked.partition_index, committed);
-    Ok(())
+    let written = cluster.groups.commit(group, topic, asked.partition_index, committed);
+    written.map_err(|error| {
+        tracing::error!(%error, group, "cannot write the journal");
+        ResponseError::UnknownServerError
+    })
 }
 
 fn respond(

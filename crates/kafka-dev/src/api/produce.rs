@@ -115,6 +115,7 @@ impl Append {
             leader_epoch: 0,
             log_append_time: topic.stamps_records(),
             segment_bytes: u64::try_from(topic.number("segment.bytes")).unwrap_or(u64::MAX),
+            segment_ms: topic.number("segment.ms"),
             now_ms: self.now_ms,
         };
         let partition = topic.partition_mut(data.index).ok_or(ResponseError::UnknownTopicOrPartition)?;

@@ -2,10 +2,13 @@
 //!
 //! One lock guards it all (`Shared`); nothing here waits or knows the protocol's messages.
 
+mod cleaning;
+pub(crate) mod persist;
 pub(crate) mod settings;
 pub(crate) mod topic;
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -14,7 +17,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::group::Groups;
-use crate::log::Log;
+use persist::Store;
 use topic::{Partition, Topic};
 
 /// Longest topic name Kafka accepts, in characters.
@@ -83,22 +86,27 @@ pub(crate) struct Cluster {
     pub(crate) topics: BTreeMap<String, Topic>,
     names: HashMap<Uuid, String>,
     pub(crate) groups: Groups,
+    store: Store,
     pub(crate) limits: Limits,
     next_producer_id: i64,
+    /// Ids below this are written down as given.
+    reserved_producer_ids: i64,
     /// Where the replicas of the next partition start, so that leaders spread.
     next_leader: usize,
 }
 
 impl Cluster {
-    pub(crate) fn new(id: String, nodes: BTreeMap<i32, Node>, groups: Groups) -> Self {
+    pub(crate) fn new(id: String, nodes: BTreeMap<i32, Node>, groups: Groups, store: Store) -> Self {
         Self {
             id,
             nodes,
             topics: BTreeMap::new(),
             names: HashMap::new(),
             groups,
+            store,
             limits: Limits::default(),
             next_producer_id: 1000,
+            reserved_producer_ids: 1000,
             next_leader: 0,
         }
     }
@@ -170,9 +178,13 @@ impl Cluster {
     }
 
     /// A producer id that was never given before.
-    pub(crate) fn fresh_producer_id(&mut self) -> i64 {
+    pub(crate) fn fresh_producer_id(&mut self) -> Result<i64, ResponseError> {
+        if self.next_producer_id >= self.reserved_producer_ids {
+            self.reserved_producer_ids += persist::PRODUCER_ID_BLOCK;
+            self.save_producer_ids().map_err(storage_error)?;
+        }
         self.next_producer_id += 1;
-        self.next_producer_id
+        Ok(self.next_producer_id - 1)
     }
 
     /// Checks a topic to create without creating it; the replicas it would get.
@@ -204,20 +216,23 @@ impl Cluster {
     pub(crate) fn create_topic(&mut self, new: NewTopic) -> Result<Uuid, Refusal> {
         let placed = self.plan_topic(&new)?;
         let id = Uuid::new_v4();
-        let partitions = placed.into_iter().map(|replicas| self.new_partition(replicas)).collect();
+        let partitions = placed.into_iter().zip(0..);
+        let partitions = partitions.map(|(replicas, index)| self.new_partition(id, index, replicas));
+        let partitions = partitions.collect::<io::Result<Vec<_>>>().map_err(storage_refusal)?;
         self.names.insert(id, new.name.clone());
-        self.topics.insert(new.name, Topic { id, partitions, configs: new.configs });
+        self.topics.insert(new.name.clone(), Topic { id, partitions, configs: new.configs });
+        self.save_topic(&new.name).map_err(storage_refusal)?;
         Ok(id)
     }
 
-    fn new_partition(&self, replicas: Vec<i32>) -> Partition {
-        let mut partition = Partition::new(Log::in_memory(), replicas);
+    fn new_partition(&self, topic: Uuid, index: i32, replicas: Vec<i32>) -> io::Result<Partition> {
+        let mut partition = Partition::new(self.store.new_log(topic, index, 0)?, replicas);
         for (id, node) in &self.nodes {
             if !node.is_up {
                 partition.broker_down(*id);
             }
         }
-        partition
+        Ok(partition)
     }
 
     /// Deletes a topic and what groups committed for it.
@@ -225,6 +240,8 @@ impl Cluster {
         let topic = self.topics.remove(name).ok_or(ResponseError::UnknownTopicOrPartition)?;
         self.names.remove(&topic.id);
         self.groups.forget_topic(name);
+        self.save_topic(name).map_err(storage_error)?;
+        self.forget_logs(&topic).map_err(storage_error)?;
         Ok(topic.id)
     }
 
@@ -246,19 +263,32 @@ impl Cluster {
 
     /// Gives the lead of a partition to one of its replicas that is up; false if that cannot be.
     pub(crate) fn move_leader(&mut self, topic: &str, partition: i32, to: i32) -> bool {
-        let partition = self.topics.get_mut(topic).and_then(|topic| topic.partition_mut(partition));
-        match partition {
+        let found = self.topics.get_mut(topic).and_then(|topic| topic.partition_mut(partition));
+        match found {
             Some(partition) if partition.isr.contains(&to) => {
                 partition.lead(Some(to));
-                true
+                self.save_topic(topic).map_err(storage_error).is_ok()
             }
             _ => false,
         }
     }
 
+    /// Changes who leads, and writes it down where it changed.
     fn each_partition(&mut self, mut change: impl FnMut(&mut Partition)) {
-        for topic in self.topics.values_mut() {
+        let mut changed = Vec::new();
+        for (name, topic) in &mut self.topics {
+            let epochs =
+                |topic: &Topic| topic.partitions.iter().map(|p| i64::from(p.leader_epoch)).sum::<i64>();
+            let before = epochs(topic);
             topic.partitions.iter_mut().for_each(&mut change);
+            if epochs(topic) != before {
+                changed.push(name.clone());
+            }
+        }
+        for name in changed {
+            if let Err(error) = self.save_topic(&name) {
+                storage_error(error);
+            }
         }
     }
 
@@ -297,6 +327,18 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// Tells the operator what the client is not told.
+#[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(crate) fn storage_error(error: io::Error) -> ResponseError {
+    tracing::error!(%error, "cannot write the data folder");
+    ResponseError::KafkaStorageError
+}
+
+fn storage_refusal(error: io::Error) -> Refusal {
+    let message = format!("cannot write the data folder: {error}");
+    Refusal::new(storage_error(error), message)
 }
 
 /// Kafka's rules for topic names.

@@ -89,6 +89,14 @@ impl Topic {
     }
 
     pub(crate) fn is_compacted(&self) -> bool {
-        self.setting("cleanup.policy").split(',').any(|policy| policy.trim() == "compact")
+        self.has_policy("compact")
+    }
+
+    pub(crate) fn is_deleting(&self) -> bool {
+        self.has_policy("delete")
+    }
+
+    fn has_policy(&self, wanted: &str) -> bool {
+        self.setting("cleanup.policy").split(',').any(|policy| policy.trim() == wanted)
     }
 }

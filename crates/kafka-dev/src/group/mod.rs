@@ -4,6 +4,7 @@
 
 pub(crate) mod classic;
 pub(crate) mod offsets;
+mod persist;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use kafka_protocol::error::ResponseError;
 use tokio::sync::oneshot;
 
+use crate::journal::Journal;
 use classic::{Answer, ClassicGroup, JoinRequest, Joined, SyncRequest, Synced, Token};
 use offsets::Offsets;
 
@@ -25,6 +27,7 @@ pub(crate) struct Group {
 #[derive(Debug)]
 pub(crate) struct Groups {
     groups: BTreeMap<String, Group>,
+    journal: Journal,
     initial_delay: Duration,
     next_token: Token,
     joins: HashMap<Token, oneshot::Sender<Box<Joined>>>,
@@ -32,9 +35,10 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    pub(crate) fn new(initial_delay: Duration) -> Self {
+    pub(crate) fn new(initial_delay: Duration, journal: Journal) -> Self {
         Self {
             groups: BTreeMap::new(),
+            journal,
             initial_delay,
             next_token: 0,
             joins: HashMap::new(),
@@ -68,14 +72,27 @@ impl Groups {
         if !group.classic.is_empty() {
             return Err(ResponseError::NonEmptyGroup);
         }
+        let offsets: Vec<(String, i32)> =
+            group.offsets.iter().map(|(topic, partition, _)| (topic.to_owned(), partition)).collect();
+        for (topic, partition) in offsets {
+            self.forget_offset(id, &topic, partition).map_err(|_| ResponseError::UnknownServerError)?;
+        }
         self.groups.remove(id);
-        Ok(())
+        self.save(id).map_err(|_| ResponseError::UnknownServerError)
     }
 
     /// Forgets what was committed for a topic that is no more.
     pub(crate) fn forget_topic(&mut self, topic: &str) {
-        for group in self.groups.values_mut() {
-            group.offsets.remove_topic(topic);
+        let mut lost = Vec::new();
+        for (id, group) in &mut self.groups {
+            lost.extend(
+                group.offsets.remove_topic(topic).into_iter().map(|partition| (id.clone(), partition)),
+            );
+        }
+        for (id, partition) in lost {
+            if let Err(error) = self.forget_offset(&id, topic, partition) {
+                tracing::error!(%error, group = id, "cannot write the journal");
+            }
         }
     }
 
@@ -116,9 +133,15 @@ impl Groups {
         Some(receiver)
     }
 
-    /// Sends out what the machine of this group has decided.
-    pub(crate) fn deliver(&mut self, group: &str) {
-        let Some(group) = self.groups.get_mut(group) else { return };
+    /// Writes down and sends out what the machine of this group has decided.
+    pub(crate) fn deliver(&mut self, id: &str) {
+        let Some(group) = self.groups.get_mut(id) else { return };
+        if group.classic.take_decided()
+            && let Err(error) = self.save(id)
+        {
+            tracing::error!(%error, group = id, "cannot write the journal");
+        }
+        let Some(group) = self.groups.get_mut(id) else { return };
         while let Some(answer) = group.classic.poll() {
             // A receiver that is gone is a connection that closed; the member's session tells.
             match answer {

@@ -30,8 +30,12 @@ impl Offsets {
         self.committed.remove(&(topic.to_owned(), partition));
     }
 
-    pub(crate) fn remove_topic(&mut self, topic: &str) {
+    /// Forgets a topic; the partitions that had an offset.
+    pub(crate) fn remove_topic(&mut self, topic: &str) -> Vec<i32> {
+        let of_topic = self.committed.keys().filter(|(name, _)| name == topic);
+        let partitions: Vec<i32> = of_topic.map(|(_, partition)| *partition).collect();
         self.committed.retain(|(name, _), _| name != topic);
+        partitions
     }
 
     pub(crate) fn is_empty(&self) -> bool {

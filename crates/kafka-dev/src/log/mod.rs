@@ -2,13 +2,19 @@
 //! bound reading. No network, no topics; time comes in as an argument.
 
 pub(crate) mod batch;
+pub(crate) mod compaction;
 mod compression;
 pub(crate) mod producers;
 pub(crate) mod records;
+mod recovery;
+pub(crate) mod retention;
 mod segment;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 use std::io;
+use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
@@ -34,6 +40,7 @@ pub(crate) struct AppendOptions {
     pub(crate) leader_epoch: i32,
     pub(crate) log_append_time: bool,
     pub(crate) segment_bytes: u64,
+    pub(crate) segment_ms: i64,
     pub(crate) now_ms: i64,
 }
 
@@ -54,9 +61,16 @@ pub(crate) struct TimedOffset {
     pub(crate) leader_epoch: i32,
 }
 
+const SEGMENT_SUFFIX: &str = ".log";
+const CLEANED_SUFFIX: &str = ".cleaned";
+
 /// One partition's records.
 #[derive(Debug)]
 pub(crate) struct Log {
+    /// None for a log in memory.
+    dir: Option<PathBuf>,
+    /// Whether every append waits for the disk.
+    sync: bool,
     /// In offset order, never empty; the last one is written to.
     segments: Vec<Segment>,
     start_offset: i64,
@@ -64,19 +78,41 @@ pub(crate) struct Log {
     epochs: Vec<(i32, i64)>,
     pub(crate) producers: Producers,
     aborted: Vec<Aborted>,
+    /// Up to where compaction has been.
+    compacted_to: i64,
 }
 
 impl Log {
     /// An empty log kept in memory.
     pub(crate) fn in_memory() -> Self {
-        let first = Segment::new(0, Storage::Memory(Vec::new()));
+        let mut log = Self::empty(None, false);
+        log.segments.push(Segment::new(0, Storage::Memory(Vec::new())));
+        log
+    }
+
+    fn empty(dir: Option<PathBuf>, sync: bool) -> Self {
         Self {
-            segments: vec![first],
+            dir,
+            sync,
+            segments: Vec::new(),
             start_offset: 0,
             epochs: Vec::new(),
             producers: Producers::default(),
             aborted: Vec::new(),
+            compacted_to: 0,
         }
+    }
+
+    fn segment_path(&self, base: i64) -> Option<PathBuf> {
+        self.dir.as_ref().map(|dir| dir.join(format!("{base:020}{SEGMENT_SUFFIX}")))
+    }
+
+    fn new_segment(&self, base: i64) -> io::Result<Segment> {
+        let storage = match self.segment_path(base) {
+            Some(path) => Storage::open(&path)?,
+            None => Storage::Memory(Vec::new()),
+        };
+        Ok(Segment::new(base, storage))
     }
 
     pub(crate) fn start_offset(&self) -> i64 {
@@ -127,15 +163,21 @@ impl Log {
         let base_offset = self.end_offset();
         batch::assign(batch, base_offset, options.leader_epoch);
         let header = BatchHeader::read(batch).ok_or_else(|| io::Error::other("not a batch"))?;
-        self.roll_if_full(header.size as u64, options.segment_bytes)?;
+        if self.is_full(header.size as u64, options) {
+            self.roll()?;
+        }
+        let sync = self.sync;
         let active = self.segments.last_mut().ok_or_else(|| io::Error::other("no segment"))?;
         active.append(&header, batch, options.now_ms)?;
-        self.note(&header);
+        if sync {
+            active.storage.sync()?;
+        }
+        self.note(&header, batch);
         Ok(base_offset)
     }
 
-    /// Updates what is derived from the batches.
-    fn note(&mut self, header: &BatchHeader) {
+    /// Updates what is derived from the batches. The bytes are looked at only for control batches.
+    fn note(&mut self, header: &BatchHeader, _batch: &[u8]) {
         if self.epochs.last().is_none_or(|(epoch, _)| *epoch < header.leader_epoch) {
             self.epochs.push((header.leader_epoch, header.base_offset));
         }
@@ -144,14 +186,32 @@ impl Log {
         }
     }
 
-    fn roll_if_full(&mut self, more: u64, segment_bytes: u64) -> io::Result<()> {
-        let end = self.end_offset();
-        let full =
-            self.segments.last().is_some_and(|last| !last.is_empty() && last.len() + more > segment_bytes);
-        if full {
-            self.segments.push(Segment::new(end, Storage::Memory(Vec::new())));
+    fn is_full(&self, more: u64, options: &AppendOptions) -> bool {
+        let Some(active) = self.segments.last().filter(|active| !active.is_empty()) else { return false };
+        let age = options.now_ms - active.first_append_ms.unwrap_or(options.now_ms);
+        active.len() + more > options.segment_bytes || age > options.segment_ms
+    }
+
+    /// Begins a new segment.
+    fn roll(&mut self) -> io::Result<()> {
+        if let Some(active) = self.segments.last().filter(|_| self.sync) {
+            active.storage.sync()?;
         }
+        let next = self.new_segment(self.end_offset())?;
+        self.segments.push(next);
         Ok(())
+    }
+
+    /// Where the first batch is that ends at or after `offset`: segment, position, header.
+    fn locate(&self, offset: i64) -> io::Result<Option<(usize, u64, BatchHeader)>> {
+        let from = self.segments.partition_point(|segment| segment.next_offset <= offset);
+        // Compaction may have taken the end of a segment: the next batch is then in a later one.
+        for at in from..self.segments.len() {
+            if let Some((position, header)) = self.segments[at].find(offset)? {
+                return Ok(Some((at, position, header)));
+            }
+        }
+        Ok(None)
     }
 
     /// Bytes from the batch that holds `offset`, below `end`, cut at `max_bytes` as Kafka cuts: possibly within
@@ -163,12 +223,14 @@ impl Log {
         max_bytes: usize,
         whole_first: bool,
     ) -> io::Result<Bytes> {
-        let at = self.segments.partition_point(|segment| segment.next_offset <= offset);
-        let Some(segment) = self.segments.get(at).filter(|_| offset < end) else { return Ok(Bytes::new()) };
-        let Some((position, first)) = segment.find(offset)? else { return Ok(Bytes::new()) };
+        if offset >= end {
+            return Ok(Bytes::new());
+        }
+        let Some((at, position, first)) = self.locate(offset)? else { return Ok(Bytes::new()) };
         if first.base_offset >= end {
             return Ok(Bytes::new());
         }
+        let segment = &self.segments[at];
         let limit = if whole_first { max_bytes.max(first.size) } else { max_bytes };
         let until = if end < segment.next_offset {
             segment.find(end)?.map_or(segment.len(), |(position, _)| position)
@@ -181,11 +243,9 @@ impl Log {
 
     /// About how many bytes a fetch at `offset` could have, for `min_bytes`.
     pub(crate) fn bytes_from(&self, offset: i64) -> u64 {
-        let at = self.segments.partition_point(|segment| segment.next_offset <= offset);
-        let Some(segment) = self.segments.get(at) else { return 0 };
-        let Ok(Some((position, _))) = segment.find(offset) else { return 0 };
+        let Ok(Some((at, position, _))) = self.locate(offset) else { return 0 };
         let later: u64 = self.segments[at + 1..].iter().map(Segment::len).sum();
-        segment.len() - position + later
+        self.segments[at].len() - position + later
     }
 
     /// Aborted transactions that a reader of `from..to` has to skip.

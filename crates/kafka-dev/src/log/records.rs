@@ -1,11 +1,12 @@
-//! The records inside a batch (magic 2): read for timestamps look-ups, compaction and assertions of tests.
+//! The records inside a batch (magic 2): read for look-ups by time, compaction and
+//! assertions of tests; written by compaction.
 //! The produce and fetch paths do not come here: they move whole batches.
 
 use std::io;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::batch::{BatchHeader, HEADER_BYTES};
+use super::batch::{BatchHeader, COMPRESSION_MASK, HEADER_BYTES, PREFIX_BYTES, renew_crc};
 use super::compression::decompress;
 
 /// One record as stored.
@@ -87,4 +88,68 @@ fn take(bytes: &mut Bytes, length: usize) -> io::Result<Bytes> {
 
 fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "malformed record batch")
+}
+
+/// Writes records under the header of the batch they came from, uncompressed; offsets and producer stay.
+pub(crate) fn write_batch(header: &BatchHeader, records: &[Record]) -> BytesMut {
+    let mut batch = BytesMut::new();
+    batch.put_i64(header.base_offset);
+    batch.put_i32(0);
+    batch.put_i32(header.leader_epoch);
+    batch.put_i8(header.magic);
+    batch.put_u32(0);
+    batch.put_i16(header.attributes & !COMPRESSION_MASK);
+    batch.put_i32(header.last_offset_delta);
+    batch.put_i64(header.base_timestamp);
+    batch.put_i64(header.max_timestamp);
+    batch.put_i64(header.producer_id);
+    batch.put_i16(header.producer_epoch);
+    batch.put_i32(header.base_sequence);
+    batch.put_i32(i32::try_from(records.len()).unwrap_or(i32::MAX));
+    for record in records {
+        write_record(&mut batch, header, record);
+    }
+    let length = i32::try_from(batch.len() - PREFIX_BYTES).unwrap_or(i32::MAX);
+    (&mut batch[8..PREFIX_BYTES]).put_i32(length);
+    renew_crc(&mut batch);
+    batch
+}
+
+fn write_record(batch: &mut BytesMut, header: &BatchHeader, record: &Record) {
+    let mut body = BytesMut::new();
+    body.put_i8(0);
+    write_varint(&mut body, record.timestamp.wrapping_sub(header.base_timestamp));
+    write_varint(&mut body, record.offset - header.base_offset);
+    write_field(&mut body, record.key.as_ref());
+    write_field(&mut body, record.value.as_ref());
+    write_length(&mut body, record.headers.len());
+    for (name, value) in &record.headers {
+        write_field(&mut body, Some(name));
+        write_field(&mut body, value.as_ref());
+    }
+    write_length(batch, body.len());
+    batch.put_slice(&body);
+}
+
+fn write_field(out: &mut BytesMut, field: Option<&Bytes>) {
+    match field {
+        None => write_varint(out, -1),
+        Some(bytes) => {
+            write_length(out, bytes.len());
+            out.put_slice(bytes);
+        }
+    }
+}
+
+fn write_length(out: &mut BytesMut, length: usize) {
+    write_varint(out, i64::try_from(length).unwrap_or(i64::MAX));
+}
+
+fn write_varint(out: &mut BytesMut, value: i64) {
+    let mut zigzag = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while zigzag >= 0x80 {
+        out.put_u8((zigzag & 0x7f) as u8 | 0x80);
+        zigzag >>= 7;
+    }
+    out.put_u8(zigzag as u8);
 }

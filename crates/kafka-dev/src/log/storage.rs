@@ -78,6 +78,15 @@ impl Storage {
         }
     }
 
+    /// Moves the file over another one.
+    pub(crate) fn rename(&mut self, to: &Path) -> io::Result<()> {
+        if let Self::File { path, .. } = self {
+            std::fs::rename(&*path, to)?;
+            to.clone_into(path);
+        }
+        Ok(())
+    }
+
     /// Removes the file.
     pub(crate) fn delete(self) -> io::Result<()> {
         match self {

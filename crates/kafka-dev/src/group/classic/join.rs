@@ -181,6 +181,7 @@ impl ClassicGroup {
                 old.clone_into(&mut joined.leader);
                 joined.members.clear();
             }
+            self.decided = true;
             self.answers.push_back(Answer::Join(token, joined));
             return;
         }
@@ -216,6 +217,7 @@ impl ClassicGroup {
         self.in_initial_delay = false;
         if self.members.is_empty() {
             self.state = State::Empty;
+            self.decided = true;
             self.protocol = None;
             self.leader = None;
             self.rebalance_deadline = None;

@@ -5,6 +5,7 @@
 
 mod join;
 mod member;
+mod persist;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -85,6 +86,8 @@ pub(crate) struct ClassicGroup {
     /// A rebalance that starts from an empty group waits this long for more members (KIP-134).
     initial_delay: Duration,
     in_initial_delay: bool,
+    /// Set when an assignment was handed in or the group became empty.
+    decided: bool,
     answers: VecDeque<Answer>,
 }
 
@@ -101,6 +104,7 @@ impl ClassicGroup {
             rebalance_deadline: None,
             initial_delay,
             in_initial_delay: false,
+            decided: false,
             answers: VecDeque::new(),
         }
     }

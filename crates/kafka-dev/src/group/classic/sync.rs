@@ -74,6 +74,7 @@ impl ClassicGroup {
             member.assignment = assignments.remove(&member.id).unwrap_or_default();
         }
         self.state = State::Stable;
+        self.decided = true;
         self.rebalance_deadline = None;
     }
 
