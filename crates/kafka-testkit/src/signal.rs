@@ -19,7 +19,7 @@ pub enum Signal {
 
 impl Signal {
     /// Sends it to the process `pid`, which the caller started and has not waited for yet.
-    pub(crate) fn send(self, pid: u32) {
+    pub fn send(self, pid: u32) {
         let signal = match self {
             Self::Interrupt => rustix::process::Signal::INT,
             Self::Terminate => rustix::process::Signal::TERM,
