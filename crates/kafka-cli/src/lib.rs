@@ -1,17 +1,25 @@
 //! What the Kafka tools share: connection flags, profiles, formats, tables, exit codes, progress.
 
+mod base64;
 mod color;
 mod connection;
 pub mod exit;
+mod msgpack;
+pub mod offset_spec;
+mod payload;
 mod printable;
+pub mod record_format;
+pub mod record_json;
 mod run;
 mod runtime;
+pub mod time;
 pub mod trace;
 mod trouble;
 
 pub use color::Color;
 pub use connection::{ConnectionArgs, Session};
 pub use exit::{Exit, Failure};
+pub use payload::PayloadFormat;
 pub use printable::printable;
 pub use run::run;
 pub use runtime::{Runtime, Stop};

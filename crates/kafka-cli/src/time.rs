@@ -1,0 +1,165 @@
+//! Times, durations and sizes as users type them. Pure: the present is an argument.
+
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// Reads a duration: `500ms`, `30s`, `1h30m`, `7d`, `2w`; a bare number is seconds.
+///
+/// # Errors
+/// What may be written instead.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration; write 500ms, 30s, 1h30m or 7d");
+    let trimmed = text.trim();
+    if let Ok(seconds) = trimmed.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|_| wrong());
+    }
+    // Days and weeks of the calendar may have other lengths; as durations they are 24 hours and 7 times that.
+    let mut total = Duration::ZERO;
+    let mut rest = trimmed;
+    for (unit, seconds) in [('w', 7 * 86_400), ('d', 86_400)] {
+        if let Some((count, tail)) = rest.split_once(unit)
+            && let Ok(count) = count.trim().parse::<u32>()
+        {
+            total += Duration::from_secs(seconds) * count;
+            rest = tail;
+        }
+    }
+    if rest.is_empty() && rest.len() < trimmed.len() {
+        return Ok(total);
+    }
+    let span = rest.parse::<SignedDuration>().map_err(|_| wrong())?;
+    Duration::try_from(span).ok().and_then(|span| total.checked_add(span)).ok_or_else(wrong)
+}
+
+/// Reads a size in bytes: `512`, `64k`, `10MiB`, `1GB`. `k`, `M`, `G` and `KiB`, `MiB`, `GiB` are powers of 1024, `kB`,
+/// `MB`, `GB` of 1000.
+///
+/// # Errors
+/// What may be written instead.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no size; write 512, 64k, 10MiB or 1GB");
+    let trimmed = text.trim();
+    let split = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
+    let (digits, unit) = trimmed.split_at(split);
+    let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        _ => return Err(wrong()),
+    };
+    digits.parse::<u64>().ok().and_then(|count| count.checked_mul(unit)).ok_or_else(wrong)
+}
+
+/// Reads a point in time as milliseconds since 1970: `1738310400`, `1738310400000` (seconds up to eleven digits),
+/// RFC 3339, `2026-01-31`, `2026-01-31 10:00` (local time), `-1h` (before `now`), `now`.
+///
+/// # Errors
+/// What may be written instead.
+pub fn parse_time(text: &str, now_ms: i64) -> Result<i64, String> {
+    let wrong = || {
+        format!(
+            "{text:?} is no time; write -1h, now, 2026-01-31 10:00, 2026-01-31T10:00:00Z or epoch milliseconds"
+        )
+    };
+    let trimmed = text.trim();
+    if trimmed.eq_ignore_ascii_case("now") {
+        return Ok(now_ms);
+    }
+    if !trimmed.is_empty() && trimmed.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number = trimmed.parse::<i64>().map_err(|_| wrong())?;
+        return if trimmed.len() <= 11 { number.checked_mul(1000).ok_or_else(wrong) } else { Ok(number) };
+    }
+    if let Some(ago) = trimmed.strip_prefix('-') {
+        let ago = parse_duration(ago).map_err(|_| wrong())?;
+        return i64::try_from(ago.as_millis()).map(|ago| now_ms - ago).map_err(|_| wrong());
+    }
+    if let Ok(instant) = trimmed.parse::<Timestamp>() {
+        return Ok(instant.as_millisecond());
+    }
+    let local = trimmed.parse::<DateTime>().map_err(|_| wrong())?;
+    let zoned = local.to_zoned(TimeZone::system()).map_err(|_| wrong())?;
+    Ok(zoned.timestamp().as_millisecond())
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC; the number itself where no calendar has it.
+#[must_use]
+pub fn format_time(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| format!("{time:.3}"))
+}
+
+/// The present, in milliseconds since 1970.
+#[must_use]
+pub fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000_000;
+
+    #[test]
+    fn durations_have_units_and_may_be_put_together() {
+        for (text, seconds) in [
+            ("30", 30.0),
+            ("500ms", 0.5),
+            ("1h30m", 5_400.0),
+            ("7d", 604_800.0),
+            ("2w1d", 1_296_000.0),
+            ("1d12h", 129_600.0),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        for wrong in ["", "-3s", "soon", "7x", "d"] {
+            assert!(parse_duration(wrong).unwrap_err().contains("write 500ms"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_know_both_kinds_of_units() {
+        for (text, bytes) in
+            [("512", 512), ("64k", 65_536), ("10MiB", 10_485_760), ("1GB", 1_000_000_000), ("2 kB", 2_000)]
+        {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "k", "-1", "10 apples", "99999999999999999999"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_absolute_or_before_now() {
+        for (text, ms) in [
+            ("now", NOW),
+            ("-1h", NOW - 3_600_000),
+            ("1738310400", 1_738_310_400_000),
+            ("1738310400000", 1_738_310_400_000),
+            ("2025-01-31T08:00:00Z", 1_738_310_400_000),
+            ("2025-01-31T10:00:00.5+02:00", 1_738_310_400_500),
+        ] {
+            assert_eq!(parse_time(text, NOW), Ok(ms), "{text}");
+        }
+        assert!(parse_time("2026-01-31 10:00", NOW).is_ok());
+        assert!(parse_time("2026-01-31", NOW).is_ok());
+        for wrong in ["", "yesterday", "-", "2026-13-01", "99999999999999999999"] {
+            assert!(parse_time(wrong, NOW).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_shown_as_it_may_be_typed() {
+        assert_eq!(format_time(1_738_310_400_500), "2025-01-31T08:00:00.500Z");
+        assert_eq!(parse_time(&format_time(NOW), 0), Ok(NOW));
+        assert_eq!(format_time(i64::MAX), i64::MAX.to_string());
+    }
+}
