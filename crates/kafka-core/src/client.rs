@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cluster::{Cluster, ClusterOptions};
-use crate::config::{Config, property};
+use crate::config::{Config, property, security};
 use crate::error::{Error, Result};
 use crate::wire::{Address, ConnectOptions};
 
@@ -47,14 +47,14 @@ fn cluster_options(config: &Config) -> Result<ClusterOptions> {
     }
     Ok(ClusterOptions {
         bootstrap,
-        connect: connect_options(config),
+        connect: connect_options(config)?,
         metadata_max_age: config.get(property::METADATA_MAX_AGE_MS),
         retry_backoff: (config.get(property::RETRY_BACKOFF_MS), config.get(property::RETRY_BACKOFF_MAX_MS)),
     })
 }
 
-fn connect_options(config: &Config) -> ConnectOptions {
-    ConnectOptions {
+fn connect_options(config: &Config) -> Result<ConnectOptions> {
+    Ok(ConnectOptions {
         client_id: config.get(property::CLIENT_ID).into(),
         connect_timeout: config.get(property::SOCKET_CONNECTION_SETUP_TIMEOUT_MS),
         request_timeout: config.get(property::REQUEST_TIMEOUT_MS),
@@ -63,7 +63,8 @@ fn connect_options(config: &Config) -> ConnectOptions {
             config.get(property::RECONNECT_BACKOFF_MS),
             config.get(property::RECONNECT_BACKOFF_MAX_MS),
         ),
-    }
+        security: security::read(config)?,
+    })
 }
 
 #[cfg(test)]
@@ -72,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_defaults_of_the_table_are_the_defaults_of_the_parts() {
-        let made = connect_options(&Config::new());
+        let made = connect_options(&Config::new()).unwrap();
         let default = ConnectOptions::default();
         assert_eq!(
             (made.client_id, made.connect_timeout, made.request_timeout),

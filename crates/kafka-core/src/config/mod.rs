@@ -5,6 +5,7 @@ mod nearest;
 mod parse;
 pub mod property;
 mod secret;
+pub(crate) mod security;
 pub(crate) mod value;
 
 use std::collections::BTreeMap;

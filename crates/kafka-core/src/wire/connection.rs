@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -18,8 +18,9 @@ use rskafka::protocol::api_version::ApiVersionRange;
 use rskafka::protocol::frame::ReadError as FrameError;
 
 use super::codec::{Incoming, Outgoing, api_key, api_version};
+use super::sasl::{self, Sasl};
 use super::stream::{Control, FrameStream};
-use super::transport::{Transport, connect_tcp};
+use super::transport::Transport;
 use super::versions::{Api, ApiRange};
 use super::{Address, ConnectOptions};
 use crate::ErrorCode;
@@ -32,7 +33,12 @@ pub struct Connection {
     broker: Arc<str>,
     api_versions: ApiVersionsResponse,
     ranges: HashMap<i16, ApiRange>,
-    request_timeout: Duration,
+    pub(super) request_timeout: Duration,
+    /// Read by requests while they queue, written by a renewal of the session: between its messages the broker takes no
+    /// others.
+    turn: tokio::sync::RwLock<()>,
+    /// How long the broker takes this connection as authenticated, where it says so.
+    session: Option<Duration>,
 }
 
 /// An answer that is on its way.
@@ -59,8 +65,9 @@ impl Connection {
         broker: &Arc<str>,
         options: &ConnectOptions,
     ) -> Result<Self, ConnectFailure> {
-        let tcp = connect_tcp(address, options.connect_timeout).await?;
-        let (stream, control) = FrameStream::new(Transport::Plain(tcp), options.max_frame_bytes);
+        let (transport, alert) =
+            Transport::connect(address, options.security.tls.as_ref(), options.connect_timeout).await?;
+        let (stream, control) = FrameStream::new(transport, options.max_frame_bytes);
         let messenger = Messenger::new(stream, options.max_frame_bytes, Arc::clone(&options.client_id));
         let mut connection = Self {
             messenger,
@@ -69,9 +76,39 @@ impl Connection {
             api_versions: ApiVersionsResponse::default(),
             ranges: HashMap::new(),
             request_timeout: options.request_timeout,
+            turn: tokio::sync::RwLock::default(),
+            session: None,
         };
-        connection.agree_on_versions(options).await.map_err(handshake_failure)?;
-        Ok(connection)
+        match connection.introduce(options).await {
+            Ok(()) => Ok(connection),
+            Err(failure) => Err(alert.get().map_or(failure, |words| ConnectFailure::Tls(words.clone()))),
+        }
+    }
+
+    async fn introduce(&mut self, options: &ConnectOptions) -> Result<(), ConnectFailure> {
+        self.agree_on_versions(options).await.map_err(handshake_failure)?;
+        if let Some(sasl) = &options.security.sasl {
+            self.session = sasl::authenticate(self, sasl).await?;
+        }
+        Ok(())
+    }
+
+    /// Renews the session while it lasts, from now on (KIP-368).
+    pub(super) fn keep_authenticated(self: &Arc<Self>, options: &ConnectOptions) {
+        if let (Some(sasl), Some(lifetime)) = (&options.security.sasl, self.session) {
+            sasl::keep_authenticated(self, sasl, lifetime);
+        }
+    }
+
+    /// Authenticates again while requests wait; how long that lasts, where the broker says so.
+    pub(super) async fn renew_session(&self, sasl: &Sasl) -> Result<Option<Duration>, ConnectFailure> {
+        let _turn = self.turn.write().await;
+        sasl::authenticate(self, sasl).await
+    }
+
+    /// Ends the connection; requests in flight fail with `why`.
+    pub(super) fn retire(&self, why: String) {
+        self.control.retire(why);
     }
 
     /// Learns the broker's versions: asks with the newest version of the question, and with the oldest where the
@@ -138,11 +175,32 @@ impl Connection {
     /// # Errors
     /// As for [`send`](Self::send).
     pub async fn send_within<R: Api>(&self, request: R, limit: Duration) -> Result<R::Response> {
-        self.exchange(request, limit).await.map_err(|failure| Error::Request {
+        self.exchange_in_turn(request, limit).await.map_err(|failure| Error::Request {
             broker: Arc::clone(&self.broker),
             api: R::NAME,
             failure,
         })
+    }
+
+    /// An exchange that queues for writing when no renewal of the session is under way.
+    async fn exchange_in_turn<R: Api>(
+        &self,
+        request: R,
+        limit: Duration,
+    ) -> Result<R::Response, RequestFailure> {
+        let mut exchange = pin!(self.exchange(request, limit));
+        {
+            // Without a pause where nobody renews: the order in which requests are started must not change.
+            let _turn = match self.turn.try_read() {
+                Ok(turn) => turn,
+                Err(_) => self.turn.read().await,
+            };
+            let first = std::future::poll_fn(|cx| Poll::Ready(exchange.as_mut().poll(cx)));
+            if let Poll::Ready(done) = first.await {
+                return done;
+            }
+        }
+        exchange.await
     }
 
     /// Puts `request` behind those that were started before it and returns its answer-to-be.
@@ -159,7 +217,12 @@ impl Connection {
         }
     }
 
-    async fn exchange<R: Api>(&self, request: R, limit: Duration) -> Result<R::Response, RequestFailure> {
+    /// Sends `request` now, whatever else goes on.
+    pub(super) async fn exchange<R: Api>(
+        &self,
+        request: R,
+        limit: Duration,
+    ) -> Result<R::Response, RequestFailure> {
         let started = Instant::now();
         let outcome = tokio::time::timeout(limit, self.messenger.request(Outgoing(request))).await;
         let outcome = match outcome {

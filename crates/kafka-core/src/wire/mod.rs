@@ -5,7 +5,9 @@ mod codec;
 mod connection;
 mod guarded;
 mod pool;
+mod sasl;
 mod stream;
+mod tls;
 mod transport;
 mod versions;
 
@@ -17,7 +19,19 @@ pub use connection::{Connection, InFlight};
 pub(crate) use guarded::GuardedBuf;
 pub use pool::Lane;
 pub(crate) use pool::Pool;
+pub use sasl::{Credentials, Sasl, ScramHash, TokenEndpoint, TokenSource};
+pub use tls::Tls;
+pub(crate) use tls::{AnyCertificate, AnyName};
 pub use versions::{APIS, Api, ApiInfo, ApiRange, api_name};
+
+/// Encryption and authentication: `security.protocol` and what belongs to it.
+#[derive(Debug, Clone, Default)]
+pub struct Security {
+    /// `SSL` and `SASL_SSL`.
+    pub tls: Option<Tls>,
+    /// `SASL_PLAINTEXT` and `SASL_SSL`.
+    pub sasl: Option<Sasl>,
+}
 
 /// How connections are made.
 #[derive(Debug, Clone)]
@@ -32,6 +46,8 @@ pub struct ConnectOptions {
     pub max_frame_bytes: usize,
     /// `reconnect.backoff.ms` and `reconnect.backoff.max.ms`: pauses between connection attempts to one broker.
     pub reconnect_backoff: (Duration, Duration),
+    /// Encryption and authentication; neither by default.
+    pub security: Security,
 }
 
 impl Default for ConnectOptions {
@@ -42,6 +58,7 @@ impl Default for ConnectOptions {
             request_timeout: Duration::from_secs(30),
             max_frame_bytes: 100 * 1024 * 1024 + 64 * 1024,
             reconnect_backoff: (Duration::from_millis(50), Duration::from_secs(1)),
+            security: Security::default(),
         }
     }
 }

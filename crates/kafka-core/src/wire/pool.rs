@@ -67,6 +67,7 @@ impl Pool {
         match Connection::open(address, Arc::clone(name), &self.options).await {
             Ok(connection) => {
                 let connection = Arc::new(connection);
+                connection.keep_authenticated(&self.options);
                 slot.backoff.reset();
                 slot.connection = Some(Arc::clone(&connection));
                 Ok(connection)

@@ -1,14 +1,17 @@
-//! From `host:port` to a connected stream: name lookup, every address in turn, one time limit.
+//! From `host:port` to a connected stream, encrypted or not: name lookup, every address in turn, one time limit.
 
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::client::TlsStream;
 
 use super::Address;
+use super::tls::{self, Tls};
 use crate::error::ConnectFailure;
 
 /// A connected stream to a broker, encrypted or not.
@@ -16,6 +19,28 @@ use crate::error::ConnectFailure;
 pub(crate) enum Transport {
     /// `PLAINTEXT`, `SASL_PLAINTEXT`.
     Plain(TcpStream),
+    /// `SSL`, `SASL_SSL`.
+    Tls(Box<TlsStream<TcpStream>>, TlsAlert),
+}
+
+/// What TLS said when it ended the stream. A broker that wants a client certificate says so after the handshake, as
+/// the client sees it.
+pub(crate) type TlsAlert = Arc<OnceLock<String>>;
+
+impl Transport {
+    /// A connected stream to `address`. The second is filled when TLS ends the stream with an alert.
+    pub(crate) async fn connect(
+        address: &Address,
+        tls: Option<&Tls>,
+        limit: Duration,
+    ) -> Result<(Self, TlsAlert), ConnectFailure> {
+        let (tcp, alert) = (connect_tcp(address, limit).await?, TlsAlert::default());
+        let stream = match tls {
+            Some(tls) => Self::Tls(Box::new(tls.connect(tcp, &address.host).await?), Arc::clone(&alert)),
+            None => Self::Plain(tcp),
+        };
+        Ok((stream, alert))
+    }
 }
 
 /// Connects to the first address of the name that answers, within `limit` for all of them together.
@@ -53,6 +78,17 @@ fn plain_words(error: &std::io::Error) -> String {
     }
 }
 
+/// Keeps what TLS says, and puts it in words.
+fn noted(alert: &TlsAlert, error: std::io::Error) -> std::io::Error {
+    match tls::explain(&error) {
+        Some(words) => {
+            let words = alert.get_or_init(|| words);
+            std::io::Error::new(std::io::ErrorKind::ConnectionAborted, format!("TLS: {words}"))
+        }
+        None => error,
+    }
+}
+
 impl AsyncRead for Transport {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -61,6 +97,9 @@ impl AsyncRead for Transport {
     ) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream, alert) => {
+                Pin::new(stream).poll_read(cx, buf).map_err(|error| noted(alert, error))
+            }
         }
     }
 }
@@ -69,6 +108,9 @@ impl AsyncWrite for Transport {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream, alert) => {
+                Pin::new(stream).poll_write(cx, buf).map_err(|error| noted(alert, error))
+            }
         }
     }
 
@@ -79,18 +121,23 @@ impl AsyncWrite for Transport {
     ) -> Poll<std::io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream, alert) => {
+                Pin::new(stream).poll_write_vectored(cx, bufs).map_err(|error| noted(alert, error))
+            }
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream, alert) => Pin::new(stream).poll_flush(cx).map_err(|error| noted(alert, error)),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream, _) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }
