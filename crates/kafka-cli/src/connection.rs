@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use kafka_core::config::{Origin, property};
 use kafka_core::{Client, Config, Error};
+use tokio::sync::watch;
 
 use crate::color::Color;
 use crate::exit::Failure;
@@ -174,6 +175,20 @@ impl Session {
     fn timed_out(&self, what: &str) -> Error {
         let last = self.client.cluster().watch_trouble().borrow().clone().map(Box::new);
         Error::Timeout { what: what.to_owned(), after: self.timeout, last }
+    }
+
+    /// Says on stderr what keeps calls waiting (`kafka_core::admin::Admin::watch_trouble`), and that nothing answers where
+    /// that is all there is to say: for tools that end with their call.
+    pub fn say_trouble(&self, trouble: watch::Receiver<Option<Error>>) {
+        let (servers, cluster) = (self.servers(), self.client.cluster().clone());
+        let silent = trouble.clone();
+        self.runtime.handle().spawn(async move {
+            tokio::time::sleep(PATIENCE).await;
+            if silent.borrow().is_none() && cluster.any_open().is_none() {
+                trouble::say(&format!("still connecting to {servers}"));
+            }
+        });
+        self.runtime.handle().spawn(trouble::follow_source(trouble));
     }
 
     /// Waits until some broker answers: for tools that go on for long. What is in the way is said on stderr at once and

@@ -2,6 +2,7 @@
 
 mod base64;
 mod color;
+mod confirm;
 mod connection;
 pub mod exit;
 mod msgpack;
@@ -10,16 +11,20 @@ mod payload;
 mod printable;
 pub mod record_format;
 pub mod record_json;
+pub mod render;
 mod run;
 mod runtime;
+mod suggest;
 pub mod time;
 pub mod trace;
 mod trouble;
 
 pub use color::Color;
+pub use confirm::confirm;
 pub use connection::{ConnectionArgs, Session};
 pub use exit::{Exit, Failure};
 pub use payload::PayloadFormat;
 pub use printable::printable;
 pub use run::run;
 pub use runtime::{Runtime, Stop};
+pub use suggest::nearest;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use kafka_core::{Client, Error};
+use tokio::sync::watch;
 
 use crate::exit::hint_for;
 use crate::printable::printable;
@@ -46,8 +47,13 @@ impl Log {
 
 /// Writes what keeps the client from its cluster to stderr, for as long as the client lives.
 pub(crate) async fn follow(client: Client) {
-    let mut trouble = client.cluster().watch_trouble();
+    let trouble = client.cluster().watch_trouble();
     drop(client);
+    follow_source(trouble).await;
+}
+
+/// Writes what `trouble` says to stderr, for as long as it may say something.
+pub(crate) async fn follow_source(mut trouble: watch::Receiver<Option<Error>>) {
     let mut log = Log::default();
     while trouble.changed().await.is_ok() {
         let line = log.note(trouble.borrow_and_update().as_ref(), Instant::now());

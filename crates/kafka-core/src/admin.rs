@@ -4,14 +4,17 @@
 //! which it looks brokers up, sends requests batched per broker, and tries again where the error table says that this
 //! may help. Names are literal, and nothing is ever created by looking.
 
+mod cluster;
 mod configs;
 mod driver;
 mod group_offsets;
 mod groups;
+mod log_dirs;
 mod lookup;
 mod names;
 mod offsets;
 mod outcome;
+mod replicas;
 mod route;
 mod topics;
 
@@ -21,13 +24,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use cluster::{BrokerVersions, ClusterDescription, FeatureChange, ListedBroker, Quorum, QuorumReplica};
 pub use configs::{
     ConfigChange, ConfigEntry, ConfigKind, ConfigQuery, ConfigResource, ConfigSource, ConfigSynonym,
 };
 pub use group_offsets::CommittedOffset;
 pub use groups::{GroupDescription, GroupKind, GroupMember, ListedGroup};
+pub use log_dirs::{LogDir, StoredReplica};
 pub use offsets::{IsolationLevel, ListedOffset, OffsetSpec};
 pub use outcome::{Outcome, all_ok};
+pub use replicas::{Election, EligibleLeaders, Reassignment};
 pub use topics::{CreatedTopic, NewPartitions, NewTopic};
 
 use crate::cluster::Cluster;

@@ -76,6 +76,18 @@ impl Call {
         i32::try_from(left.as_millis()).unwrap_or(i32::MAX).max(1)
     }
 
+    /// Lets followers know what keeps this call waiting. What brokers answer for a moment (elections, a topic that is
+    /// new) is no trouble of the user's.
+    fn say(&self, error: &Error) {
+        if !matches!(error, Error::Broker { .. }) {
+            self.trouble.send_replace(Some(error.clone()));
+        }
+    }
+
+    fn end_of_trouble(&self) {
+        self.trouble.send_if_modified(|trouble| trouble.take().is_some());
+    }
+
     /// Asks again, with growing pauses, while that may help and time is left.
     pub(crate) async fn retrying<T>(&self, question: impl AsyncFn() -> Result<T>) -> Result<T> {
         let (initial, max) = self.cluster.options().retry_backoff;
@@ -85,7 +97,7 @@ impl Call {
             loop {
                 match question().await {
                     Err(error) if error.is_retriable() => {
-                        self.trouble.send_replace(Some(error.clone()));
+                        self.say(&error);
                         last = Some(Box::new(error));
                     }
                     done => return done,
@@ -94,7 +106,9 @@ impl Call {
             }
         };
         let done = timeout_at(self.deadline, asking).await;
-        self.trouble.send_replace(None);
+        if done.is_ok() {
+            self.end_of_trouble();
+        }
         done.unwrap_or_else(|_| Err(Error::Timeout { what: self.what.to_owned(), after: self.limit, last }))
     }
 
@@ -109,8 +123,9 @@ impl Call {
         R: Api + Clone,
     {
         let mut route = Route::new(keys);
-        let _ = timeout_at(self.deadline, self.drive(&stage, &mut route)).await;
-        self.trouble.send_replace(None);
+        if timeout_at(self.deadline, self.drive(&stage, &mut route)).await.is_ok() {
+            self.end_of_trouble();
+        }
         route.into_outcomes(self.what, self.limit)
     }
 
@@ -140,7 +155,7 @@ impl Call {
             }
             if route.has_waiting() {
                 tries += 1;
-                self.trouble.send_replace(route.trouble().cloned());
+                route.trouble().into_iter().for_each(|error| self.say(error));
                 tokio::time::sleep(backoff.next_pause(&mut rng)).await;
             }
         }

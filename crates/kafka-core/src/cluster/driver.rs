@@ -275,6 +275,12 @@ impl Cluster {
         Err(last)
     }
 
+    /// A connection that is open right now, to whichever broker.
+    #[must_use]
+    pub fn any_open(&self) -> Option<Arc<Connection>> {
+        self.candidates().iter().find_map(|(address, _)| self.inner.pool.get_open(address, Lane::General))
+    }
+
     /// A connection to the broker `id`.
     ///
     /// # Errors

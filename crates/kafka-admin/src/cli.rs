@@ -1,0 +1,58 @@
+//! The command line: global flags and the list of commands.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use kafka_cli::render::Format;
+use kafka_cli::{ConnectionArgs, Exit};
+
+use crate::commands as c;
+use crate::context::Context;
+
+/// Everything an operator does with a Kafka cluster
+#[derive(Debug, Parser)]
+#[command(name = "kafka-admin", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    help_template = "{about-with-newline}\n{usage-heading} {usage}\n\n{after-help}\nOptions:\n{options}"
+)]
+#[command(after_help = include_str!("commands.txt"))]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+    /// How results are written
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t, global = true)]
+    pub(crate) output: Format,
+}
+
+/// One row per command: its name and its file. `commands!` makes the subcommands and sends each to its `run`.
+macro_rules! commands {
+    ($($(#[$meta:meta])* $variant:ident $module:ident,)*) => {
+        /// What to do.
+        #[derive(Debug, Subcommand)]
+        pub(crate) enum Command {
+            $($(#[$meta])* $variant(c::$module::Args),)*
+        }
+
+        impl Command {
+            /// Does it.
+            pub(crate) async fn run(self, context: &Context) -> Result<Exit> {
+                // Boxed: the stack must not hold the largest command's state when the smallest runs.
+                match self {
+                    $(Self::$variant(args) => Box::pin(c::$module::run(args, context)).await,)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    /// Create topics and wait until they can be used
+    CreateTopic create_topic,
+    /// Delete topics
+    DeleteTopic delete_topic,
+    /// List topics
+    ListTopics list_topics,
+    /// Show partitions, leaders, replicas, offsets and configuration of topics
+    DescribeTopic describe_topic,
+}
