@@ -4,15 +4,18 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use kafka_core::config::{Origin, property};
 use kafka_core::{Client, Config, Error};
 use tokio::sync::watch;
 
 use crate::color::Color;
+use crate::configuration::compose;
 use crate::exit::Failure;
+use crate::profile::Profiles;
 use crate::runtime::{Runtime, Stop};
+use crate::time::parse_duration;
 use crate::{trace, trouble};
 
 /// How long reaching the cluster, and a command, may take where `--timeout` is not given.
@@ -37,7 +40,7 @@ pub struct ConnectionArgs {
     #[arg(short = 'P', long, value_name = "NAME", global = true)]
     pub profile: Option<String>,
     /// How long to wait for the cluster, e.g. 500ms, 30s, 2m [default: 10s]
-    #[arg(long, value_name = "DURATION", value_parser = parse_timeout, global = true)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, global = true)]
     pub timeout: Option<Duration>,
     /// Show every request on stderr
     #[arg(long, global = true)]
@@ -63,29 +66,15 @@ impl ConnectionArgs {
     }
 
     fn config_in(&self, environment: impl Fn(&str) -> Option<String>) -> Result<Config> {
-        let mut config = Config::new();
+        let mut composed = compose(self, &environment, Profiles::load)?;
+        for warning in composed.warnings {
+            trouble::say(&format!("warning: {warning}"));
+        }
         if let Some(tool) = std::env::current_exe().ok().as_deref().and_then(Path::file_stem) {
-            config.set_from("client.id", &tool.to_string_lossy(), Origin::Default)?;
+            composed.config.set_from("client.id", &tool.to_string_lossy(), Origin::Default)?;
         }
-        if let Some(path) = &self.command_config {
-            config.read_file(path).context("--command-config")?;
-        }
-        if let Some(servers) = environment("KAFKA_BOOTSTRAP_SERVERS") {
-            let origin = Origin::Environment("KAFKA_BOOTSTRAP_SERVERS".into());
-            config.set_from("bootstrap.servers", &servers, origin)?;
-        }
-        for pair in &self.property {
-            let (name, value) = pair.split_once('=').ok_or_else(|| {
-                let name = pair.chars().take(60).collect::<String>();
-                Failure::usage(format!("-X {name}: a value is missing")).hint("write -X name=value")
-            })?;
-            config.set_from(name, value, Origin::Option)?;
-        }
-        if let Some(servers) = &self.bootstrap_server {
-            config.set_from("bootstrap.servers", servers, Origin::Flag("--bootstrap-server".into()))?;
-        }
-        self.limit_times(&mut config)?;
-        Ok(config)
+        self.limit_times(&mut composed.config)?;
+        Ok(composed.config)
     }
 
     /// No single step may take longer than the whole.
@@ -120,16 +109,6 @@ impl ConnectionArgs {
         };
         Ok(Session { client, stop, timeout: self.timeout(), color: self.color, runtime })
     }
-}
-
-/// `30s`, `500ms`, `1m 30s`; a bare number is seconds.
-fn parse_timeout(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration; write 500ms, 30s or 2m");
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|_| wrong());
-    }
-    let span = text.parse::<jiff::SignedDuration>().map_err(|_| wrong())?;
-    Duration::try_from(span).map_err(|_| wrong())
 }
 
 /// A client with the thread it lives on and the user's wish to stop.
@@ -245,40 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn flag_wins_over_x_and_x_over_environment_and_that_over_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("c.properties");
-        std::fs::write(&file, "bootstrap.servers=file:1\nlinger.ms=7\n").unwrap();
-        let file = file.to_str().unwrap();
-        let servers = |words: &[&str], env: &str| {
-            let env = (!env.is_empty()).then(|| env.to_owned());
-            let config = args(words).config_in(|_| env.clone()).unwrap();
-            config.get(property::BOOTSTRAP_SERVERS).join(",")
-        };
-        assert_eq!(servers(&[], ""), "localhost:9092");
-        assert_eq!(servers(&["-F", file], ""), "file:1");
-        assert_eq!(servers(&["-F", file], "env:1"), "env:1");
-        assert_eq!(servers(&["-F", file, "-X", "bootstrap.servers=x:1"], "env:1"), "x:1");
-        assert_eq!(servers(&["-b", "flag:1", "-X", "bootstrap.servers=x:1"], "env:1"), "flag:1");
-    }
-
-    #[test]
     fn no_step_may_take_longer_than_the_time_out() {
         let config = args(&["--timeout", "2s"]).config_in(no_environment).unwrap();
         assert_eq!(config.get(property::REQUEST_TIMEOUT_MS), Duration::from_secs(2));
         let longer = args(&["--timeout", "2h"]).config_in(no_environment).unwrap();
         assert_eq!(longer.get(property::REQUEST_TIMEOUT_MS), Duration::from_secs(30));
-    }
-
-    #[test]
-    fn durations_are_read_in_the_usual_spellings() {
-        for (text, millis) in [("2", 2000), ("0.5", 500), ("500ms", 500), ("2m", 120_000), ("1m 30s", 90_000)]
-        {
-            assert_eq!(parse_timeout(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-        for text in ["", "soon", "-1", "-3s", "nan"] {
-            assert!(parse_timeout(text).is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod base64;
 mod color;
+mod configuration;
 mod confirm;
 mod connection;
 pub mod exit;
@@ -9,8 +10,10 @@ mod msgpack;
 pub mod offset_spec;
 mod payload;
 mod printable;
+mod profile;
 pub mod record_format;
 pub mod record_json;
+mod reference;
 pub mod render;
 mod run;
 mod runtime;
@@ -25,6 +28,7 @@ pub use connection::{ConnectionArgs, Session};
 pub use exit::{Exit, Failure};
 pub use payload::PayloadFormat;
 pub use printable::printable;
+pub use profile::Profiles;
 pub use run::run;
 pub use runtime::{Runtime, Stop};
 pub use suggest::nearest;

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use nearest::distance;
+pub use parse::{Entry, entries};
 use property::{Property, PropertyInfo};
 pub use secret::Secret;
 use value::{FromValue, Value};
@@ -141,7 +142,7 @@ impl Config {
     /// As for [`read_file`](Self::read_file).
     pub fn read_properties(&mut self, text: &str, path: &str) -> Result<()> {
         let path: Arc<str> = path.into();
-        for entry in parse::entries(text) {
+        for entry in entries(text) {
             let origin = Origin::File { path: Arc::clone(&path), line: entry.line };
             self.set_from(&entry.name, &entry.value, origin)?;
         }

@@ -3,15 +3,18 @@
 
 /// A name and its value, with the number of the line that it starts on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) line: usize,
-    pub(crate) name: String,
-    pub(crate) value: String,
+pub struct Entry {
+    /// Counted from 1.
+    pub line: usize,
+    /// As written.
+    pub name: String,
+    /// As written, escapes read.
+    pub value: String,
 }
 
 /// Reads a file's text as `java.util.Properties` does: `#` and `!` begin comment lines, `=`, `:` or a blank ends the
 /// name, a backslash at the end of a line continues it, and `\t \n \r \f \\ \uXXXX` stand for what they do in Java.
-pub(crate) fn entries(text: &str) -> Vec<Entry> {
+pub fn entries(text: &str) -> Vec<Entry> {
     let mut found = Vec::new();
     let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
     while let Some((index, line)) = lines.next() {
