@@ -4,6 +4,7 @@
 //! which it looks brokers up, sends requests batched per broker, and tries again where the error table says that this
 //! may help. Names are literal, and nothing is ever created by looking.
 
+mod acls;
 mod cluster;
 mod configs;
 mod driver;
@@ -14,9 +15,14 @@ mod lookup;
 mod names;
 mod offsets;
 mod outcome;
+mod quotas;
 mod replicas;
 mod route;
+mod security_names;
+mod tokens;
 mod topics;
+mod transactions;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +30,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use acls::{Acl, AclFilter};
 pub use cluster::{BrokerVersions, ClusterDescription, FeatureChange, ListedBroker, Quorum, QuorumReplica};
 pub use configs::{
     ConfigChange, ConfigEntry, ConfigKind, ConfigQuery, ConfigResource, ConfigSource, ConfigSynonym,
@@ -33,8 +40,13 @@ pub use groups::{GroupDescription, GroupKind, GroupMember, ListedGroup};
 pub use log_dirs::{LogDir, StoredReplica};
 pub use offsets::{IsolationLevel, ListedOffset, OffsetSpec};
 pub use outcome::{Outcome, all_ok};
+pub use quotas::{QuotaEntity, quota_entity_name};
 pub use replicas::{Election, EligibleLeaders, Reassignment};
+pub use security_names::{AclOperation, AclPattern, AclPermission, AclResourceKind, ScramMechanism};
+pub use tokens::{DelegationToken, Principal};
 pub use topics::{CreatedTopic, NewPartitions, NewTopic};
+pub use transactions::{ActiveProducer, ListedTransaction, TransactionDescription};
+pub use users::{ScramChange, ScramUser};
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
