@@ -1,9 +1,23 @@
 //! The consumer: from a subscription to records, and from what was dealt with to committed offsets.
+//!
+//! `handle` is what an application holds, `driver` the task that waits; the rest are machines and data without waiting.
 
-#[allow(dead_code, reason = "the driver that calls it comes next")]
+#![allow(dead_code, reason = "what a group needs is used when the membership is there")]
+
 mod decode;
-#[allow(dead_code, reason = "the driver that calls it comes next")]
+mod driver;
+mod fetch;
+mod handle;
+mod lookup;
 pub(crate) mod offsets;
+mod options;
+mod position;
+mod queue;
 
 pub use decode::{Headers, PartitionRecords, RecordBatch, RecordView, TimestampType};
+pub use handle::{Consumer, Source};
+pub use lookup::list_offsets;
 pub use offsets::{Committed, OffsetQuery, OffsetToCommit};
+pub use options::{AutoCommit, ConsumerOptions};
+pub use position::{Notice, ResetPolicy, Start};
+pub use queue::Event;

@@ -111,7 +111,7 @@ impl RawBatch {
         Ok(Some(Self { header: Header::parse(header)?, records: batch.slice(HEADER..) }))
     }
 
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.records.len()
     }
 

@@ -8,12 +8,14 @@ mod cursor;
 mod record;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use self::batch::{Header, RawBatch};
 use self::record::BatchRecords;
 pub use self::record::{Headers, RecordView, TimestampType};
+use super::queue::Held;
 use crate::TopicPartition;
 use crate::compression::Codec;
 use crate::error::{Error, Result};
@@ -65,7 +67,9 @@ pub struct PartitionRecords {
     last_epoch: i32,
     /// Where the partition ended when the broker answered: the next offset to be written, as far as this isolation
     /// level reads.
-    pub(crate) end_offset: i64,
+    end_offset: i64,
+    /// Says that the memory is in use.
+    held: Option<Arc<Held>>,
 }
 
 impl PartitionRecords {
@@ -102,8 +106,13 @@ impl PartitionRecords {
     }
 
     /// The bytes that these records keep in memory.
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.batches.iter().map(RawBatch::held_bytes).sum()
+    pub(crate) fn bytes(&self) -> usize {
+        self.batches.iter().map(RawBatch::bytes).sum()
+    }
+
+    /// Counts as used what `held` stands for until these records are dropped.
+    pub(super) fn hold(&mut self, held: Arc<Held>) {
+        self.held = Some(held);
     }
 
     /// The batches in their order, each decompressed when it is reached.
@@ -167,6 +176,7 @@ pub(crate) fn decode(partition: &TopicPartition, from: i64, answer: Answer) -> R
         next_offset: from,
         last_epoch: -1,
         end_offset: answer.end_offset,
+        held: None,
     };
     let mut aborted = Aborted::new(answer.aborted);
     let mut rest = answer.bytes;

@@ -1,0 +1,132 @@
+//! The consumer's public handle.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::driver::{Command, Driver};
+use super::options::ConsumerOptions;
+use super::position::Start;
+use super::queue::{Event, Queue};
+use crate::error::{Error, Result};
+use crate::{Client, TopicPartition};
+
+/// What a consumer reads.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Source {
+    /// These partitions, without a group: nothing is committed.
+    Partitions(Vec<(TopicPartition, Start)>),
+}
+
+/// Reads records, alone or as a member of a group.
+///
+/// Its work is done by a task on the runtime it was started in; the handle may be used from any thread. Records come
+/// in order within a partition. Only what was [marked](Self::mark) is ever committed, so what was not dealt with is
+/// read again after a crash: at least once, and exactly once after a clean [`close`](Self::close).
+#[derive(Debug)]
+pub struct Consumer {
+    queue: Arc<Queue>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl Consumer {
+    /// Starts reading. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// None today; failures come as events.
+    pub fn start(client: &Client, options: ConsumerOptions, source: Source) -> Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let (commands, received) = mpsc::unbounded_channel();
+        let mut driver = Driver::new(client.cluster().clone(), options, Arc::clone(&queue), received);
+        match source {
+            Source::Partitions(partitions) => driver.assign(partitions),
+        }
+        tokio::spawn(driver.run());
+        Ok(Self { queue, commands })
+    }
+
+    /// The next event, waited for. `None` after the consumer failed or was closed.
+    ///
+    /// Asking says that the last event was dealt with; a member that does not ask for `max.poll.interval.ms` loses its
+    /// partitions to others.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            // Made before looking, so that nothing is missed between looking and waiting.
+            let filled = self.queue.filled.notified();
+            if let Some(event) = self.queue.take() {
+                return Some(event);
+            }
+            if self.queue.is_ended() {
+                return None;
+            }
+            filled.await;
+        }
+    }
+
+    /// The next event where there is one now.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.queue.take()
+    }
+
+    /// Says that everything before `next_offset` of the partition was dealt with, so that it may be committed. Does
+    /// nothing for a partition that is not assigned (any more).
+    pub fn mark(&self, partition: &TopicPartition, next_offset: i64) {
+        self.queue.mark(partition, next_offset);
+    }
+
+    /// Commits everything that is marked now.
+    ///
+    /// # Errors
+    /// The group does not take it: the member is not part of it any more, or the coordinator cannot be reached.
+    pub async fn commit(&self) -> Result<()> {
+        self.ask(Command::Commit).await
+    }
+
+    /// Goes on with a partition from elsewhere; what was fetched and not taken is dropped.
+    pub fn seek(&self, partition: TopicPartition, start: Start) {
+        self.tell(Command::Seek(partition, start));
+    }
+
+    /// Hands out nothing of these partitions until they are resumed. Membership is not touched.
+    pub fn pause(&self, partitions: Vec<TopicPartition>) {
+        self.tell(Command::Pause(partitions));
+    }
+
+    /// Hands out records of these partitions again.
+    pub fn resume(&self, partitions: Vec<TopicPartition>) {
+        self.tell(Command::Resume(partitions));
+    }
+
+    /// The offset behind the last record that was handed out; `None` before the first one.
+    #[must_use]
+    pub fn position(&self, partition: &TopicPartition) -> Option<i64> {
+        self.queue.handed_out(partition)
+    }
+
+    /// The partitions that are being read.
+    #[must_use]
+    pub fn assignment(&self) -> Vec<TopicPartition> {
+        self.queue.owned()
+    }
+
+    /// Stops reading, commits what is marked where that is asked for, and leaves the group. Takes about a second at
+    /// most.
+    ///
+    /// # Errors
+    /// What is marked could not be committed.
+    pub async fn close(self) -> Result<()> {
+        self.ask(Command::Close).await
+    }
+
+    fn tell(&self, command: Command) {
+        // A driver that is gone has nothing to do any more.
+        let _ = self.commands.send(command);
+    }
+
+    async fn ask(&self, command: impl FnOnce(oneshot::Sender<Result<()>>) -> Command) -> Result<()> {
+        let (done, answer) = oneshot::channel();
+        self.tell(command(done));
+        answer.await.unwrap_or(Err(Error::Closed("the consumer")))
+    }
+}
