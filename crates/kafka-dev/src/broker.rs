@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
+use crate::clock::Clock;
 use crate::cluster::persist::Store;
 use crate::cluster::{Cluster, NewTopic, Node};
 use crate::config::{Config, TopicSpec};
@@ -19,6 +20,7 @@ use crate::group::Groups;
 use crate::handle::Handle;
 use crate::server;
 use crate::shared::{Control, Shared};
+use crate::txn::Now;
 
 /// How often logs are cleaned; Kafka takes minutes, but here somebody is watching.
 const CLEANING_INTERVAL: Duration = Duration::from_secs(1);
@@ -80,7 +82,9 @@ impl Broker {
         let groups = Groups::new(config.initial_rebalance_delay, store.journal.clone());
         let mut cluster = Cluster::new(uuid::Uuid::new_v4().simple().to_string(), nodes, groups, store);
         cluster.configure(&config);
-        cluster.restore().map_err(|source| StartError::DataDir { dir: data_dir(&config), source })?;
+        cluster
+            .restore(Clock::default().wall_ms())
+            .map_err(|source| StartError::DataDir { dir: data_dir(&config), source })?;
         for TopicSpec { name, partitions } in config.topics {
             if cluster.topics.contains_key(&name) {
                 continue;
@@ -212,16 +216,20 @@ impl Running {
     }
 }
 
-/// Lets the group machines know when one of their deadlines has come.
+/// Lets groups and transactions know when one of their deadlines has come.
 async fn run_timers(shared: Arc<Shared>) {
     loop {
         let rung = shared.timers.notified();
         let now = shared.clock.now();
+        let wall_ms = shared.clock.wall_ms();
         let deadline = {
             let mut cluster = shared.cluster();
             cluster.groups.tick(now);
-            cluster.groups.next_deadline()
+            cluster.expire_transactions(Now { instant: now, wall_ms });
+            let deadlines = [cluster.groups.next_deadline(), cluster.transactions.next_deadline()];
+            deadlines.into_iter().flatten().min()
         };
+        shared.changed.notify_waiters();
         match deadline {
             Some(deadline) => {
                 let wait = deadline.saturating_duration_since(now);

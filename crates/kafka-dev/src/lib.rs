@@ -14,8 +14,6 @@
 //! # }
 //! ```
 
-#![allow(dead_code, reason = "storage on disk and the administration of groups come next")]
-
 mod api;
 mod broker;
 mod clock;
@@ -30,6 +28,7 @@ mod journal;
 mod log;
 mod server;
 mod shared;
+mod txn;
 
 pub use broker::{Broker, StartError};
 pub use config::Config;

@@ -58,7 +58,7 @@ impl Shared {
         let now = self.clock.now();
         let mut cluster = self.cluster();
         if let Some(found) = cluster.groups.get_mut(group) {
-            found.classic.expire_all(now);
+            found.expire_all(now);
         }
         cluster.groups.deliver(group);
     }

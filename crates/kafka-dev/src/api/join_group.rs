@@ -56,7 +56,12 @@ fn check(request: &JoinGroupRequest, call: &Call<'_>) -> Result<(), ResponseErro
         return Err(ResponseError::InvalidGroupId);
     }
     call.check_coordinator(&request.group_id)?;
-    let accepted = call.cluster().limits.session_timeout_ms.clone();
+    let cluster = call.cluster();
+    let group = cluster.groups.get(&request.group_id);
+    if group.and_then(|group| group.next_gen.as_ref()).is_some_and(|group| !group.is_empty()) {
+        return Err(ResponseError::InconsistentGroupProtocol);
+    }
+    let accepted = cluster.limits.session_timeout_ms.clone();
     if accepted.contains(&request.session_timeout_ms) {
         Ok(())
     } else {

@@ -3,23 +3,43 @@
 //! A file per API implements [`Serve`] for its request and states the versions it answers. This one decodes, looks for
 //! faults, and encodes.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
+mod alter_configs;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
+mod create_partitions;
 mod create_topics;
+mod delete_groups;
+mod delete_records;
 mod delete_topics;
+mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_topic_partitions;
+mod describe_transactions;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod txn_offset_commit;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -35,6 +55,7 @@ use crate::fault::{Fault, Target};
 use crate::frame::{self, RequestFrame};
 use crate::guard;
 use crate::shared::{Control, Shared};
+use crate::txn::Now;
 
 /// What the connection does next.
 #[derive(Debug)]
@@ -85,6 +106,12 @@ impl Call<'_> {
 
     pub(crate) fn cluster(&self) -> MutexGuard<'_, Cluster> {
         self.connection.shared.cluster()
+    }
+
+    /// The broker's time by both clocks.
+    pub(crate) fn now(&self) -> Now {
+        let clock = &self.connection.shared.clock;
+        Now { instant: clock.now(), wall_ms: clock.wall_ms() }
     }
 
     /// The client's address as Kafka shows it.
@@ -159,6 +186,26 @@ served! {
     InitProducerId => InitProducerIdRequest,
     OffsetForLeaderEpoch => OffsetForLeaderEpochRequest,
     DescribeConfigs => DescribeConfigsRequest,
+    AddPartitionsToTxn => AddPartitionsToTxnRequest,
+    AddOffsetsToTxn => AddOffsetsToTxnRequest,
+    EndTxn => EndTxnRequest,
+    TxnOffsetCommit => TxnOffsetCommitRequest,
+    DescribeTransactions => DescribeTransactionsRequest,
+    ListTransactions => ListTransactionsRequest,
+    DescribeGroups => DescribeGroupsRequest,
+    ListGroups => ListGroupsRequest,
+    DeleteGroups => DeleteGroupsRequest,
+    OffsetDelete => OffsetDeleteRequest,
+    DeleteRecords => DeleteRecordsRequest,
+    AlterConfigs => AlterConfigsRequest,
+    IncrementalAlterConfigs => IncrementalAlterConfigsRequest,
+    CreatePartitions => CreatePartitionsRequest,
+    DescribeLogDirs => DescribeLogDirsRequest,
+    DescribeCluster => DescribeClusterRequest,
+    DescribeProducers => DescribeProducersRequest,
+    ConsumerGroupHeartbeat => ConsumerGroupHeartbeatRequest,
+    ConsumerGroupDescribe => ConsumerGroupDescribeRequest,
+    DescribeTopicPartitions => DescribeTopicPartitionsRequest,
 }
 
 async fn handle<R: Serve>(connection: &mut Connection, key: ApiKey, frame: RequestFrame) -> Outcome

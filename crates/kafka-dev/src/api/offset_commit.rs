@@ -29,7 +29,7 @@ impl Serve for OffsetCommitRequest {
                 return Err(ResponseError::IllegalGeneration);
             }
             let group = cluster.groups.get_or_create(&self.group_id);
-            group.classic.check_commit(&self.member_id, self.group_instance_id.as_deref(), generation, now)
+            group.check_commit(&self.member_id, self.group_instance_id.as_deref(), generation, now)
         });
         if let Err(error) = checked {
             return self.refuse(call.version, error);

@@ -21,7 +21,9 @@ impl Serve for OffsetFetchRequest {
     const SERVED: VersionRange = VersionRange { min: 1, max: 9 };
 
     async fn serve(self, call: &mut Call<'_>) -> OffsetFetchResponse {
-        let groups = asked_groups(&self, call.version).into_iter().map(|asked| fetch(call, &asked));
+        let groups = asked_groups(&self, call.version)
+            .into_iter()
+            .map(|asked| fetch(call, &asked, self.require_stable));
         respond(groups.collect(), call.version)
     }
 
@@ -47,23 +49,47 @@ fn asked_groups(request: &OffsetFetchRequest, version: i16) -> Vec<OffsetFetchRe
     vec![OffsetFetchRequestGroup::default().with_group_id(request.group_id.clone()).with_topics(topics)]
 }
 
-fn fetch(call: &Call<'_>, asked: &OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+fn fetch(call: &Call<'_>, asked: &OffsetFetchRequestGroup, stable_only: bool) -> OffsetFetchResponseGroup {
     if let Err(error) = call.check_coordinator(&asked.group_id) {
         return failure(&asked.group_id, error);
     }
     let cluster = call.cluster();
+    let next_gen = cluster.groups.get(&asked.group_id).and_then(|group| group.next_gen.as_ref());
+    if let (Some(group), Some(member)) = (next_gen, &asked.member_id)
+        && asked.member_epoch >= 0
+        && let Err(error) = group.check_epoch(member, asked.member_epoch)
+    {
+        return failure(&asked.group_id, error);
+    }
     let none = Offsets::default();
     let offsets = cluster.groups.get(&asked.group_id).map_or(&none, |group| &group.offsets);
     let topics = match &asked.topics {
-        Some(topics) => topics.iter().map(|topic| named(offsets, topic)).collect(),
+        Some(topics) => {
+            let named = topics.iter().map(|topic| {
+                named(offsets, topic, |index| {
+                    let transactions = &cluster.transactions;
+                    stable_only && transactions.has_pending_offset(&asked.group_id, &topic.name, index)
+                })
+            });
+            named.collect()
+        }
         None => all(offsets),
     };
     OffsetFetchResponseGroup::default().with_group_id(asked.group_id.clone()).with_topics(topics)
 }
 
-fn named(offsets: &Offsets, topic: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
-    let partitions = topic.partition_indexes.iter();
-    let partitions = partitions.map(|index| partition(*index, offsets.get(&topic.name, *index)));
+/// An offset that a transaction is about to change is withheld where the client asked for stable ones.
+fn named(
+    offsets: &Offsets,
+    topic: &OffsetFetchRequestTopics,
+    is_unstable: impl Fn(i32) -> bool,
+) -> OffsetFetchResponseTopics {
+    let partitions = topic.partition_indexes.iter().map(|index| {
+        if is_unstable(*index) {
+            return partition(*index, None).with_error_code(ResponseError::UnstableOffsetCommit.code());
+        }
+        partition(*index, offsets.get(&topic.name, *index))
+    });
     OffsetFetchResponseTopics::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
 }
 

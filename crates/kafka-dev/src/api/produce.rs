@@ -16,6 +16,7 @@ use crate::cluster::topic::Topic;
 use crate::log::batch::{self, BatchHeader};
 use crate::log::records::read_records;
 use crate::log::{AppendOptions, Appended};
+use crate::txn::{Now, Producer, State};
 
 /// First version that may carry zstd.
 const ZSTD_VERSION: i16 = 7;
@@ -23,6 +24,8 @@ const ZSTD: i16 = 4;
 /// First version whose answer names the new leader.
 const NEW_LEADER_VERSION: i16 = 10;
 const TOPIC_ID_VERSION: i16 = 13;
+/// First version that adds partitions to the transaction by writing to them.
+const IMPLICIT_ADD_VERSION: i16 = 12;
 const ALL_REPLICAS: i16 = -1;
 
 impl Serve for ProduceRequest {
@@ -34,12 +37,14 @@ impl Serve for ProduceRequest {
         }
         let mut moved = Vec::new();
         let mut failed = false;
-        let (broker, version, now_ms) = (call.broker(), call.version, call.shared().clock.wall_ms());
+        let (broker, version, now) = (call.broker(), call.version, call.now());
+        let id = self.transactional_id.as_ref().map(|id| id.to_string());
         let mut cluster = call.cluster();
         let responses = self.topic_data.iter().map(|topic| {
             let name = topic_name(&cluster, topic, version);
             let partitions = topic.partition_data.iter().map(|data| {
-                let request = Append { broker, version, acks: self.acks, now_ms };
+                let request =
+                    Append { broker, version, acks: self.acks, now, transactional_id: id.as_deref() };
                 let result = match &name {
                     Some(name) => request.run(&mut cluster, name, data),
                     None => Err(ResponseError::UnknownTopicId),
@@ -63,6 +68,9 @@ impl Serve for ProduceRequest {
         let endpoints = endpoints(&cluster, &moved);
         drop(cluster);
         call.shared().changed.notify_waiters();
+        if self.transactional_id.is_some() {
+            call.shared().timers.notify_one();
+        }
         if failed && self.acks == 0 {
             call.disconnect = Some("a batch sent with acks=0 was refused".to_owned());
         }
@@ -92,14 +100,15 @@ impl Serve for ProduceRequest {
 }
 
 /// What all batches of one request have in common.
-struct Append {
+struct Append<'a> {
     broker: i32,
     version: i16,
     acks: i16,
-    now_ms: i64,
+    now: Now,
+    transactional_id: Option<&'a str>,
 }
 
-impl Append {
+impl Append<'_> {
     fn run(
         &self,
         cluster: &mut Cluster,
@@ -116,7 +125,7 @@ impl Append {
             log_append_time: topic.stamps_records(),
             segment_bytes: u64::try_from(topic.number("segment.bytes")).unwrap_or(u64::MAX),
             segment_ms: topic.number("segment.ms"),
-            now_ms: self.now_ms,
+            now_ms: self.now.wall_ms,
         };
         let partition = topic.partition_mut(data.index).ok_or(ResponseError::UnknownTopicOrPartition)?;
         let in_sync = i64::try_from(partition.isr.len()).unwrap_or(i64::MAX);
@@ -124,7 +133,37 @@ impl Append {
             return Err(ResponseError::NotEnoughReplicas);
         }
         let options = AppendOptions { leader_epoch: partition.leader_epoch, ..options };
+        if header.is_transactional() {
+            self.check_transaction(cluster, name, data.index, &header)?;
+        }
+        let partition = cluster.led_by(self.broker, name, data.index)?;
         partition.log.append(&records[..header.size], &options)
+    }
+
+    /// The partition must be part of the transaction; from version 12 on writing makes it so (KIP-890).
+    fn check_transaction(
+        &self,
+        cluster: &mut Cluster,
+        topic: &str,
+        index: i32,
+        header: &BatchHeader,
+    ) -> Result<(), ResponseError> {
+        let id = self.transactional_id.ok_or(ResponseError::InvalidRequest)?;
+        let producer = Producer { id: header.producer_id, epoch: header.producer_epoch };
+        let fenced = |error| match error {
+            ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
+            error => error,
+        };
+        let transactions = &mut cluster.transactions;
+        let known = transactions.check(id, producer).map_err(fenced)?;
+        let partition = (topic.to_owned(), index);
+        if known.state == State::Ongoing && known.partitions.contains(&partition) {
+            return Ok(());
+        }
+        if self.version < IMPLICIT_ADD_VERSION {
+            return Err(ResponseError::InvalidTxnState);
+        }
+        transactions.add_partitions(id, producer, [partition], self.now)
     }
 
     /// Kafka takes exactly one batch per partition and request since version 3.
@@ -165,8 +204,8 @@ impl Append {
         if topic.stamps_records() || header.max_timestamp < 0 {
             return Ok(());
         }
-        let ahead = header.max_timestamp.saturating_sub(self.now_ms);
-        let behind = self.now_ms.saturating_sub(header.base_timestamp);
+        let ahead = header.max_timestamp.saturating_sub(self.now.wall_ms);
+        let behind = self.now.wall_ms.saturating_sub(header.base_timestamp);
         let too_far = ahead > topic.number("message.timestamp.after.max.ms")
             || behind > topic.number("message.timestamp.before.max.ms");
         if too_far { Err(ResponseError::InvalidTimestamp) } else { Ok(()) }

@@ -6,6 +6,7 @@ mod cleaning;
 pub(crate) mod persist;
 pub(crate) mod settings;
 pub(crate) mod topic;
+mod transaction;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -17,6 +18,8 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::group::Groups;
+use crate::group::next_gen::assignor::Topics;
+use crate::txn::Transactions;
 use persist::Store;
 use topic::{Partition, Topic};
 
@@ -86,6 +89,7 @@ pub(crate) struct Cluster {
     pub(crate) topics: BTreeMap<String, Topic>,
     names: HashMap<Uuid, String>,
     pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
     store: Store,
     pub(crate) limits: Limits,
     next_producer_id: i64,
@@ -103,6 +107,7 @@ impl Cluster {
             topics: BTreeMap::new(),
             names: HashMap::new(),
             groups,
+            transactions: Transactions::new(store.journal.clone()),
             store,
             limits: Limits::default(),
             next_producer_id: 1000,
@@ -131,10 +136,6 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn is_up(&self, broker: i32) -> bool {
-        self.nodes.get(&broker).is_some_and(|node| node.is_up)
-    }
-
     pub(crate) fn live_nodes(&self) -> impl Iterator<Item = (i32, &Node)> {
         self.nodes.iter().filter(|(_, node)| node.is_up).map(|(id, node)| (*id, node))
     }
@@ -155,6 +156,12 @@ impl Cluster {
     /// The default of topics created without a replication factor.
     pub(crate) fn default_replication(&self) -> usize {
         self.nodes.len().min(3)
+    }
+
+    /// Topics as the assignors see them.
+    pub(crate) fn topic_index(&self) -> Topics {
+        let indexed = |(name, topic): (&String, &Topic)| (name.clone(), (topic.id, topic.partitions.len()));
+        self.topics.iter().map(indexed).collect()
     }
 
     pub(crate) fn topic_name(&self, id: Uuid) -> Option<&str> {
@@ -233,6 +240,93 @@ impl Cluster {
             }
         }
         Ok(partition)
+    }
+
+    /// Adds partitions up to `count`, with the replicas given for the new ones or placed.
+    pub(crate) fn create_partitions(
+        &mut self,
+        name: &str,
+        count: i32,
+        assignments: Option<Vec<Vec<i32>>>,
+        validate_only: bool,
+    ) -> Result<(), Refusal> {
+        let unknown = || Refusal::new(ResponseError::UnknownTopicOrPartition, "The topic does not exist.");
+        let topic = self.topics.get(name).ok_or_else(unknown)?;
+        let (id, current) = (topic.id, topic.partitions.len());
+        let replication = topic.partitions.first().map_or(1, |partition| partition.replicas.len());
+        let wanted = usize::try_from(count).unwrap_or(0);
+        if wanted <= current || wanted > MAX_PARTITIONS {
+            let message = format!(
+                "The topic {name} currently has {current} partition(s); {count} would not be an increase."
+            );
+            return Err(Refusal::new(ResponseError::InvalidPartitions, message));
+        }
+        let placed = match assignments {
+            Some(assignments) if assignments.len() == wanted - current => {
+                self.check_assignments(&assignments)?;
+                assignments
+            }
+            Some(assignments) => {
+                let message = format!("{} assignments given for {}.", assignments.len(), wanted - current);
+                return Err(Refusal::new(ResponseError::InvalidReplicaAssignment, message));
+            }
+            None => self.place(wanted - current, replication)?,
+        };
+        if validate_only {
+            return Ok(());
+        }
+        for (replicas, index) in placed.into_iter().zip(i32::try_from(current).unwrap_or(i32::MAX)..) {
+            let partition = self.new_partition(id, index, replicas).map_err(storage_refusal)?;
+            if let Some(topic) = self.topics.get_mut(name) {
+                topic.partitions.push(partition);
+            }
+        }
+        self.save_topic(name).map_err(storage_refusal)
+    }
+
+    /// Replaces what is set for a topic, after checking every value.
+    pub(crate) fn set_topic_configs(
+        &mut self,
+        name: &str,
+        configs: BTreeMap<String, String>,
+        validate_only: bool,
+    ) -> Result<(), Refusal> {
+        for (config, value) in &configs {
+            if let Some(objection) = settings::objection(settings::TOPIC, config, value) {
+                return Err(Refusal::new(ResponseError::InvalidConfig, objection));
+            }
+        }
+        if !validate_only && let Some(topic) = self.topics.get_mut(name) {
+            topic.configs = configs;
+            self.save_topic(name).map_err(storage_refusal)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the records of a partition before an offset, -1 for all; where the log starts then.
+    pub(crate) fn delete_records(
+        &mut self,
+        broker: i32,
+        name: &str,
+        index: i32,
+        offset: i64,
+    ) -> Result<i64, ResponseError> {
+        let partition = self.led_by(broker, name, index)?;
+        let end = partition.log.end_offset();
+        let before = if offset == -1 { end } else { offset };
+        if before < 0 || before > end {
+            return Err(ResponseError::OffsetOutOfRange);
+        }
+        partition.log.delete_before(before).map_err(storage_error)?;
+        let start = partition.log.start_offset();
+        let id = self.topics.get(name).map(|topic| topic.id).unwrap_or_default();
+        self.save_log_start(id, index, start).map_err(storage_error)?;
+        Ok(start)
+    }
+
+    /// The folder of the logs, as `DescribeLogDirs` tells it.
+    pub(crate) fn log_dir(&self) -> String {
+        self.store.log_dir()
     }
 
     /// Deletes a topic and what groups committed for it.

@@ -58,6 +58,10 @@ impl Store {
         }
     }
 
+    pub(super) fn log_dir(&self) -> String {
+        self.topics.as_ref().map_or_else(|| "/memory".to_owned(), |topics| topics.display().to_string())
+    }
+
     /// Folders carry the id: a topic created again under its name must not find old records.
     fn topic_dir(&self, topic: Uuid) -> Option<PathBuf> {
         self.topics.as_ref().map(|topics| topics.join(topic.simple().to_string()))
@@ -78,7 +82,7 @@ impl Store {
 
 impl Cluster {
     /// Takes up what an earlier run has left.
-    pub(crate) fn restore(&mut self) -> io::Result<()> {
+    pub(crate) fn restore(&mut self, now_ms: i64) -> io::Result<()> {
         let journal = self.store.journal.clone();
         match journal.entries(Kind::Cluster).into_iter().next() {
             Some((_, mut value)) => self.id = fields::text(&mut value)?,
@@ -102,7 +106,9 @@ impl Cluster {
         }
         let ids: Vec<String> = self.names.keys().map(|id| id.simple().to_string()).collect();
         self.store.delete_strays(|name| ids.iter().any(|id| id == name))?;
-        self.groups.restore()
+        self.groups.restore()?;
+        self.transactions.restore()?;
+        self.finish_transactions(now_ms).map_err(io::Error::other)
     }
 
     fn read_topic(&self, mut value: Bytes, starts: &BTreeMap<(Uuid, i32), i64>) -> io::Result<Topic> {

@@ -1,8 +1,9 @@
 //! All groups of the cluster, and the requests that wait for one of them to decide.
 //!
-//! The group machines are pure (`classic`); this hands their answers to whoever waits.
+//! The group machines are pure (`classic`, `next_gen`); this hands their answers to whoever waits.
 
 pub(crate) mod classic;
+pub(crate) mod next_gen;
 pub(crate) mod offsets;
 mod persist;
 
@@ -14,13 +15,80 @@ use tokio::sync::oneshot;
 
 use crate::journal::Journal;
 use classic::{Answer, ClassicGroup, JoinRequest, Joined, SyncRequest, Synced, Token};
+use next_gen::assignor::Topics;
+use next_gen::{Beat, Heard, NextGenGroup};
 use offsets::Offsets;
 
 /// One group: members under some protocol, and offsets.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) classic: ClassicGroup,
+    /// Set once a member came by KIP-848; the classic machine has no members then.
+    pub(crate) next_gen: Option<NextGenGroup>,
     pub(crate) offsets: Offsets,
+}
+
+impl Group {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.classic.is_empty() && self.next_gen.as_ref().is_none_or(NextGenGroup::is_empty)
+    }
+
+    pub(crate) fn state_name(&self) -> &'static str {
+        self.next_gen.as_ref().map_or_else(|| self.classic.state().name(), NextGenGroup::state_name)
+    }
+
+    /// As `ListGroups` names it.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        if self.next_gen.is_some() { "Consumer" } else { "Classic" }
+    }
+
+    pub(crate) fn protocol_type(&self) -> &str {
+        if self.next_gen.is_some() { "consumer" } else { self.classic.protocol_type().unwrap_or("") }
+    }
+
+    pub(crate) fn subscribes_to(&self, topic: &str) -> bool {
+        self.classic.subscribes_to(topic)
+            || self.next_gen.as_ref().is_some_and(|group| group.subscribes_to(topic))
+    }
+
+    /// Whether this member may commit.
+    pub(crate) fn check_commit(
+        &mut self,
+        member: &str,
+        instance: Option<&str>,
+        generation: i32,
+        now: Instant,
+    ) -> Result<(), ResponseError> {
+        match &self.next_gen {
+            Some(group) => group.check_epoch(member, generation),
+            None => self.classic.check_commit(member, instance, generation, now),
+        }
+    }
+
+    pub(crate) fn expire_all(&mut self, now: Instant) {
+        self.classic.expire_all(now);
+        if let Some(group) = &mut self.next_gen {
+            group.expire_all();
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let next_gen = self.next_gen.as_ref().and_then(NextGenGroup::next_deadline);
+        self.classic.next_deadline().into_iter().chain(next_gen).min()
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.classic.tick(now);
+        if let Some(group) = &mut self.next_gen {
+            group.tick(now);
+        }
+    }
+
+    /// Whether something worth keeping changed since this was last asked.
+    fn take_changed(&mut self) -> bool {
+        let next_gen = self.next_gen.as_mut().is_some_and(NextGenGroup::take_changed);
+        self.classic.take_decided() || next_gen
+    }
 }
 
 /// Groups by id.
@@ -58,6 +126,7 @@ impl Groups {
         let initial_delay = self.initial_delay;
         self.groups.entry(id.to_owned()).or_insert_with(|| Group {
             classic: ClassicGroup::new(initial_delay),
+            next_gen: None,
             offsets: Offsets::default(),
         })
     }
@@ -69,7 +138,7 @@ impl Groups {
     /// Forgets a group that has no members.
     pub(crate) fn delete(&mut self, id: &str) -> Result<(), ResponseError> {
         let group = self.groups.get(id).ok_or(ResponseError::GroupIdNotFound)?;
-        if !group.classic.is_empty() {
+        if !group.is_empty() {
             return Err(ResponseError::NonEmptyGroup);
         }
         let offsets: Vec<(String, i32)> =
@@ -133,10 +202,30 @@ impl Groups {
         Some(receiver)
     }
 
+    /// Takes a heartbeat of KIP-848. A classic group becomes one of the new kind once its members are gone.
+    pub(crate) fn heartbeat(
+        &mut self,
+        id: &str,
+        beat: &Beat,
+        topics: &Topics,
+        now: Instant,
+    ) -> Result<Heard, ResponseError> {
+        if beat.epoch != 0 && self.groups.get(id).is_none_or(|group| group.next_gen.is_none()) {
+            return Err(ResponseError::UnknownMemberId);
+        }
+        let group = self.get_or_create(id);
+        if !group.classic.is_empty() {
+            return Err(ResponseError::GroupIdNotFound);
+        }
+        let heard = group.next_gen.get_or_insert_default().heartbeat(beat, topics, now);
+        self.deliver(id);
+        heard
+    }
+
     /// Writes down and sends out what the machine of this group has decided.
     pub(crate) fn deliver(&mut self, id: &str) {
         let Some(group) = self.groups.get_mut(id) else { return };
-        if group.classic.take_decided()
+        if group.take_changed()
             && let Err(error) = self.save(id)
         {
             tracing::error!(%error, group = id, "cannot write the journal");
@@ -160,7 +249,7 @@ impl Groups {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.groups.values().filter_map(|group| group.classic.next_deadline()).min()
+        self.groups.values().filter_map(Group::next_deadline).min()
     }
 
     /// Lets time pass for every group.
@@ -168,12 +257,12 @@ impl Groups {
         let due: Vec<String> = self
             .groups
             .iter()
-            .filter(|(_, group)| group.classic.next_deadline().is_some_and(|deadline| deadline <= now))
+            .filter(|(_, group)| group.next_deadline().is_some_and(|deadline| deadline <= now))
             .map(|(id, _)| id.clone())
             .collect();
         for id in due {
             if let Some(group) = self.groups.get_mut(&id) {
-                group.classic.tick(now);
+                group.tick(now);
             }
             self.deliver(&id);
         }

@@ -38,10 +38,6 @@ impl Offsets {
         partitions
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.committed.is_empty()
-    }
-
     /// All, in order of topic and partition.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, i32, &Committed)> {
         self.committed.iter().map(|((topic, partition), committed)| (topic.as_str(), *partition, committed))

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Groups;
 use super::classic::ClassicGroup;
+use super::next_gen::NextGenGroup;
 use super::offsets::Committed;
 use crate::journal::Kind;
 use crate::journal::fields::{self, Fields};
@@ -25,7 +26,11 @@ impl Groups {
         for (mut key, mut value) in self.journal.entries(Kind::Group) {
             let id = fields::text(&mut key)?;
             let restored = ClassicGroup::read(&mut value, self.initial_delay, Instant::now())?;
-            self.get_or_create(&id).classic = restored;
+            let is_next_gen = fields::long(&mut value)? == 1;
+            let next_gen = is_next_gen.then(|| NextGenGroup::read(&mut value, Instant::now())).transpose()?;
+            let group = self.get_or_create(&id);
+            group.classic = restored;
+            group.next_gen = next_gen;
         }
         Ok(())
     }
@@ -57,7 +62,14 @@ impl Groups {
     pub(super) fn save(&self, id: &str) -> io::Result<()> {
         let key = Fields::new().text(id);
         match self.groups.get(id) {
-            Some(group) => self.journal.put(Kind::Group, key, group.classic.write()),
+            Some(group) => {
+                let value = group.classic.write();
+                let value = match &group.next_gen {
+                    Some(next_gen) => value.long(1).append(next_gen.write()),
+                    None => value.long(0),
+                };
+                self.journal.put(Kind::Group, key, value)
+            }
             None => self.journal.remove(Kind::Group, key),
         }
     }

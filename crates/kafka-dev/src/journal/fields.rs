@@ -44,6 +44,12 @@ impl Fields {
         items.into_iter().fold(counted, write)
     }
 
+    /// Fields written elsewhere.
+    pub(crate) fn append(mut self, more: Self) -> Self {
+        self.0.unsplit(more.0);
+        self
+    }
+
     pub(crate) fn finish(self) -> Bytes {
         self.0.freeze()
     }

@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     LogStart = 4,
     Group = 5,
     Offset = 6,
+    Transaction = 7,
 }
 
 /// Shared by all who write to it.

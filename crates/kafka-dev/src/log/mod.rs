@@ -4,6 +4,7 @@
 pub(crate) mod batch;
 pub(crate) mod compaction;
 mod compression;
+mod marker;
 pub(crate) mod producers;
 pub(crate) mod records;
 mod recovery;
@@ -176,13 +177,45 @@ impl Log {
         Ok(base_offset)
     }
 
+    /// Ends a producer's transaction in this partition (KIP-98).
+    pub(crate) fn append_marker(
+        &mut self,
+        producer_id: i64,
+        producer_epoch: i16,
+        commit: bool,
+        leader_epoch: i32,
+        now_ms: i64,
+    ) -> io::Result<()> {
+        let mut marker = marker::write(producer_id, producer_epoch, commit, now_ms);
+        let options = AppendOptions {
+            leader_epoch,
+            log_append_time: false,
+            segment_bytes: u64::MAX,
+            segment_ms: i64::MAX,
+            now_ms,
+        };
+        self.store(&mut marker, &options).map(drop)
+    }
+
     /// Updates what is derived from the batches. The bytes are looked at only for control batches.
-    fn note(&mut self, header: &BatchHeader, _batch: &[u8]) {
+    fn note(&mut self, header: &BatchHeader, batch: &[u8]) {
         if self.epochs.last().is_none_or(|(epoch, _)| *epoch < header.leader_epoch) {
             self.epochs.push((header.leader_epoch, header.base_offset));
         }
-        if header.is_idempotent() && !header.is_control() {
+        if header.is_control() {
+            self.note_marker(header, batch);
+        } else if header.is_idempotent() {
             self.producers.appended(header);
+        }
+    }
+
+    fn note_marker(&mut self, header: &BatchHeader, batch: &[u8]) {
+        let began = self.producers.marker(header.producer_id, header.producer_epoch);
+        if let Some(first_offset) = began
+            && marker::is_abort(batch)
+        {
+            let (producer_id, last_offset) = (header.producer_id, header.base_offset);
+            self.aborted.push(Aborted { producer_id, first_offset, last_offset });
         }
     }
 

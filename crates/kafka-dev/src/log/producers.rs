@@ -118,10 +118,6 @@ impl Producers {
         self.entries.values().filter_map(|entry| entry.transaction_start).min()
     }
 
-    pub(crate) fn get(&self, producer_id: i64) -> Option<&ProducerEntry> {
-        self.entries.get(&producer_id)
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &ProducerEntry)> {
         self.entries.iter().map(|(id, entry)| (*id, entry))
     }

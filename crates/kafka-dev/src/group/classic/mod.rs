@@ -6,6 +6,7 @@
 mod join;
 mod member;
 mod persist;
+mod subscription;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -245,10 +246,13 @@ impl ClassicGroup {
         }
     }
 
-    /// Topics that some member is subscribed to by its metadata are not known here: only whether the group is
-    /// one of consumers.
-    pub(crate) fn is_consumer_group(&self) -> bool {
-        self.protocol_type.as_deref() == Some("consumer")
+    /// Whether a member of a group of consumers reads this topic.
+    pub(crate) fn subscribes_to(&self, topic: &str) -> bool {
+        let reads = |member: &Member| {
+            let metadata = self.protocol.as_deref().map(|protocol| member.metadata(protocol));
+            metadata.is_some_and(|metadata| subscription::topics(metadata).iter().any(|name| name == topic))
+        };
+        self.protocol_type.as_deref() == Some("consumer") && self.members.values().any(reads)
     }
 
     fn member_of_instance(&self, instance: &str) -> Option<&str> {
