@@ -17,12 +17,25 @@ use crate::context::Context;
 #[command(after_help = include_str!("commands.txt"))]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Task,
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
     /// How results are written
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t, global = true)]
     pub(crate) output: Format,
+}
+
+/// What to do: a command on the cluster, or on this client's own configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    #[command(flatten)]
+    Cluster(Command),
+    /// Named sets of connection properties
+    #[command(subcommand)]
+    Profile(c::profile::Command),
+    /// This client's own properties
+    #[command(subcommand)]
+    Config(c::config::Command),
 }
 
 /// One row per command: its name and its file. `commands!` makes the subcommands and sends each to its `run`.

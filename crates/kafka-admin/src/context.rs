@@ -5,12 +5,10 @@ use std::io::{BufWriter, Write};
 
 use anyhow::{Context as _, Result};
 use kafka_cli::render::{self, Format, View};
-use kafka_cli::{Exit, Failure, Session};
+use kafka_cli::{ConnectionArgs, Exit, Failure, Session};
 use kafka_core::admin::Admin;
 use kafka_core::{Error, ErrorKind};
 use serde::Serialize;
-
-use crate::cli::Cli;
 
 /// One run of the tool.
 pub(crate) struct Context {
@@ -21,10 +19,10 @@ pub(crate) struct Context {
 
 impl Context {
     /// Makes the client; nothing is connected yet.
-    pub(crate) fn start(cli: &Cli) -> Result<Self> {
-        let session = cli.connection.start()?;
+    pub(crate) fn start(connection: &ConnectionArgs, format: Format) -> Result<Self> {
+        let session = connection.start()?;
         let admin = Admin::new(session.client.cluster().clone(), session.timeout);
-        Ok(Self { session, admin, format: cli.output })
+        Ok(Self { session, admin, format })
     }
 
     /// Runs a command to its end, or until the user stops it. What keeps it waiting is said on stderr.
@@ -40,12 +38,7 @@ impl Context {
 
     /// Writes documents to stdout in the form that `-o` asks for.
     pub(crate) fn show<D: Serialize>(&self, documents: &[D], view: impl FnOnce() -> View) -> Result<()> {
-        self.write(|out| render::write_all(out, self.format, documents, view))
-    }
-
-    fn write(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
-        let mut out = BufWriter::new(std::io::stdout().lock());
-        write(&mut out).and_then(|()| out.flush()).context("writing to stdout")
+        show(self.format, documents, view)
     }
 
     /// The error about a topic, with the name that may have been meant where it does not exist.
@@ -60,6 +53,14 @@ impl Context {
             None => failure.hint("kafka-admin list-topics shows what is there").into(),
         }
     }
+}
+
+/// Writes documents to stdout in this form.
+pub(crate) fn show<D: Serialize>(format: Format, documents: &[D], view: impl FnOnce() -> View) -> Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    render::write_all(&mut out, format, documents, view)
+        .and_then(|()| out.flush())
+        .context("writing to stdout")
 }
 
 /// A remark on stderr, beside the data. A closed stderr must not end the run.

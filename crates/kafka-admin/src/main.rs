@@ -12,9 +12,15 @@ mod topic_state;
 
 use std::process::ExitCode;
 
+use cli::{Cli, Task};
+
 fn main() -> ExitCode {
-    kafka_cli::run(|cli: cli::Cli| {
-        let context = context::Context::start(&cli)?;
-        context.run(cli.command.run(&context))
+    kafka_cli::run(|cli: Cli| match cli.command {
+        Task::Profile(ref command) => commands::profile::run(command, &cli),
+        Task::Config(ref command) => commands::config::run(command, &cli),
+        Task::Cluster(command) => {
+            let context = context::Context::start(&cli.connection, cli.output)?;
+            context.run(command.run(&context))
+        }
     })
 }

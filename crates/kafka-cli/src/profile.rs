@@ -108,6 +108,11 @@ impl Profiles {
         Ok(())
     }
 
+    /// Lets no profile serve where none is named.
+    pub fn unset_current(&mut self) {
+        self.document.remove("current");
+    }
+
     /// Adds a profile.
     ///
     /// # Errors

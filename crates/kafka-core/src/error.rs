@@ -22,13 +22,13 @@ pub enum ConnectFailure {
     /// No connection within the limit (`socket.connection.setup.timeout.ms`).
     #[error("no connection after {0:?}")]
     TimedOut(Duration),
-    /// TLS could not be agreed on.
+    /// TLS could not be agreed on. Final: never retried.
     #[error("TLS: {0}")]
     Tls(String),
     /// The broker refused the credentials, in its own words where it has some. Final: never retried.
     #[error("authentication failed: {0}")]
     Authentication(String),
-    /// It answered, but not as a Kafka broker on this kind of listener does.
+    /// It answered, but not as a Kafka broker on this kind of listener does. Final: never retried.
     #[error("{0}")]
     Protocol(String),
 }
@@ -172,9 +172,10 @@ impl Error {
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Connect { failure, .. } => {
-                !matches!(failure, ConnectFailure::Authentication(_) | ConnectFailure::Tls(_))
-            }
+            Self::Connect { failure, .. } => !matches!(
+                failure,
+                ConnectFailure::Authentication(_) | ConnectFailure::Tls(_) | ConnectFailure::Protocol(_)
+            ),
             Self::Request { failure, .. } => {
                 matches!(failure, RequestFailure::TimedOut(_) | RequestFailure::Disconnected(_))
             }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use kafka_protocol::protocol::StrBytes;
 use rskafka::messenger::{Messenger, RequestError};
 use rskafka::protocol::api_version::ApiVersionRange;
 use rskafka::protocol::frame::ReadError as FrameError;
+use tokio::task::unconstrained;
 
 use super::codec::{Incoming, Outgoing, api_key, api_version};
 use super::sasl::{self, Sasl};
@@ -39,6 +41,9 @@ pub struct Connection {
     turn: tokio::sync::RwLock<()>,
     /// How long the broker takes this connection as authenticated, where it says so.
     session: Option<Duration>,
+    authenticates: bool,
+    /// Whether a request was answered after the introduction.
+    answered: AtomicBool,
 }
 
 /// An answer that is on its way.
@@ -78,6 +83,8 @@ impl Connection {
             request_timeout: options.request_timeout,
             turn: tokio::sync::RwLock::default(),
             session: None,
+            authenticates: options.security.sasl.is_some(),
+            answered: AtomicBool::new(false),
         };
         match connection.introduce(options).await {
             Ok(()) => Ok(connection),
@@ -175,11 +182,29 @@ impl Connection {
     /// # Errors
     /// As for [`send`](Self::send).
     pub async fn send_within<R: Api>(&self, request: R, limit: Duration) -> Result<R::Response> {
-        self.exchange_in_turn(request, limit).await.map_err(|failure| Error::Request {
+        let outcome = self.exchange_in_turn(request, limit).await;
+        if outcome.is_ok() {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+        outcome.map_err(|failure| Error::Request {
             broker: Arc::clone(&self.broker),
             api: R::NAME,
-            failure,
+            failure: self.with_suspicion(failure),
         })
+    }
+
+    /// A listener that wants SASL answers ApiVersions and closes the connection at the first request of another kind.
+    fn with_suspicion(&self, failure: RequestFailure) -> RequestFailure {
+        match failure {
+            RequestFailure::Disconnected(why)
+                if !self.authenticates && !self.answered.load(Ordering::Relaxed) =>
+            {
+                RequestFailure::Disconnected(format!(
+                    "{why} at the first request (does this listener want security.protocol=SASL_PLAINTEXT or SASL_SSL?)"
+                ))
+            }
+            other => other,
+        }
     }
 
     /// An exchange that queues for writing when no renewal of the session is under way.
@@ -209,8 +234,9 @@ impl Connection {
     pub fn start<R: Api>(self: &Arc<Self>, request: R, limit: Duration) -> InFlight<R::Response> {
         let connection = Arc::clone(self);
         let mut answer: InFlight<R::Response> =
-            Box::pin(async move { connection.send_within(request, limit).await });
-        // The messenger queues a request for writing when its future is polled first, so that is done here and now.
+            Box::pin(unconstrained(async move { connection.send_within(request, limit).await }));
+        // The messenger queues a request for writing when its future is polled first, so that is done here and now;
+        // unconstrained, since a task that has used up its turn would otherwise queue nothing.
         match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(done) => Box::pin(std::future::ready(done)),
             Poll::Pending => answer,
@@ -285,9 +311,10 @@ impl std::fmt::Debug for Connection {
 /// A listener that wants TLS or SASL, or that is no Kafka at all, shows itself in the first exchange.
 fn handshake_failure(failure: RequestFailure) -> ConnectFailure {
     match failure {
-        RequestFailure::Disconnected(why) => ConnectFailure::Protocol(format!(
-            "connection lost during the handshake: {why} (is this a Kafka listener, and is it PLAINTEXT?)"
+        RequestFailure::Disconnected(why) => ConnectFailure::Tcp(format!(
+            "connection lost during the handshake: {why} (is this a Kafka listener, and what is its security.protocol?)"
         )),
+        RequestFailure::Malformed(what) => ConnectFailure::Protocol(what),
         RequestFailure::TimedOut(after) => ConnectFailure::TimedOut(after),
         other => ConnectFailure::Protocol(other.to_string()),
     }

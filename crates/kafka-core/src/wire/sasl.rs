@@ -201,6 +201,9 @@ async fn step(connection: &Connection, message: String) -> Result<Answer, Connec
 fn lost(failure: RequestFailure) -> ConnectFailure {
     match failure {
         RequestFailure::TimedOut(after) => ConnectFailure::TimedOut(after),
+        RequestFailure::Disconnected(why) => {
+            ConnectFailure::Tcp(format!("connection lost while authenticating: {why}"))
+        }
         other => ConnectFailure::Protocol(format!("while authenticating: {other}")),
     }
 }
