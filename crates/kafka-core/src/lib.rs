@@ -14,6 +14,7 @@ pub mod config;
 pub mod consumer;
 mod error;
 mod error_code;
+pub mod producer;
 mod record;
 mod topic_partition;
 pub mod wire;

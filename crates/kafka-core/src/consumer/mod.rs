@@ -4,11 +4,9 @@
 
 #![allow(dead_code, reason = "what a group needs is used when the membership is there")]
 
-mod decode;
+pub(crate) mod decode;
 mod driver;
 mod fetch;
-#[allow(unused_imports, reason = "the consumer that uses them comes next")]
-pub(crate) mod group;
 mod handle;
 mod lookup;
 pub(crate) mod offsets;
@@ -17,7 +15,6 @@ mod position;
 mod queue;
 
 pub use decode::{Headers, PartitionRecords, RecordBatch, RecordView, TimestampType};
-pub use group::{Assignor, GroupOptions, GroupProtocol, Rebalance};
 pub use handle::{Consumer, Source};
 pub use lookup::list_offsets;
 pub use offsets::{Committed, OffsetQuery, OffsetToCommit};

@@ -1,1 +1,0 @@
-//! The classic machine, driven by hand: every code and every silence has a way on.

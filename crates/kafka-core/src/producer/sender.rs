@@ -1,0 +1,612 @@
+//! Decides what is sent when: takes due batches from the accumulator, follows leaders, keeps the limit on requests in
+//! flight, begins epochs, gives up what ran out of time. Pure: it asks for connections, metadata and producer ids by
+//! its outputs, and is told what came of it. What an answer means for a batch stands in `settle`.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::accumulator::{Accumulator, Slot};
+use super::batch::Stamp;
+use super::sequence::{Body, Identity, PartitionQueue, Pending};
+use crate::TopicPartition;
+use crate::backoff::Backoff;
+use crate::cluster::Metadata;
+use crate::error::Error;
+
+/// How long a broker with requests in flight may stay silent before the client asks whether its partitions have moved.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// Bytes of a request besides its batches, at most, for a few partitions.
+const REQUEST_OVERHEAD_BYTES: usize = 1024;
+
+/// What the sender goes by, in Kafka's names.
+#[derive(Debug, Clone)]
+pub(crate) struct SenderOptions {
+    /// `enable.idempotence`
+    pub(crate) idempotent: bool,
+    /// `transactional.id` is set
+    pub(crate) transactional: bool,
+    /// `acks` is not 0
+    pub(crate) wait_for_answers: bool,
+    /// `compression.type` is not `none`
+    pub(crate) compress: bool,
+    /// `max.in.flight.requests.per.connection`
+    pub(crate) max_in_flight: usize,
+    /// `max.request.size`
+    pub(crate) max_request_bytes: usize,
+    /// `delivery.timeout.ms`
+    pub(crate) delivery_timeout: Duration,
+    /// `retry.backoff.ms` and `retry.backoff.max.ms`
+    pub(crate) retry_backoff: (Duration, Duration),
+}
+
+/// What the sender wants done.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Connect to this broker; then [`Sender::handle_connection`].
+    Connect(i32),
+    /// Send these batches in one request, behind what was sent before; then [`Sender::handle_answer`].
+    Send { broker: i32, request: u64, batches: Vec<(TopicPartition, Bytes)> },
+    /// Compress this batch; then [`Sender::handle_packed`].
+    Pack { slot: Slot, batch: u64, bytes: Vec<u8> },
+    /// Learn the leaders anew; then [`Sender::handle_metadata`].
+    RefreshMetadata,
+    /// Get a producer id; then [`Sender::handle_identity`].
+    Identify,
+    /// A batch has its outcome.
+    Done(Box<Done>),
+}
+
+/// A batch with its outcome.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) partition: TopicPartition,
+    pub(crate) batch: Pending,
+    pub(crate) outcome: Result<Written, Lost>,
+}
+
+/// Where the broker put a batch, as far as it said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) base_offset: Option<i64>,
+    pub(crate) append_time: Option<i64>,
+}
+
+/// Why a batch was given up.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) error: Error,
+    pub(crate) possibly_written: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) name: TopicPartition,
+    pub(super) queue: PartitionQueue,
+    leader: Option<i32>,
+    leader_epoch: i32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Down,
+    Connecting,
+    Up,
+}
+
+#[derive(Debug)]
+pub(super) struct Broker {
+    link: Link,
+    pub(super) in_flight: usize,
+    /// Throttled by the broker (KIP-219), or just failed to connect.
+    pub(super) not_before: Option<Instant>,
+    /// When it was heard of last, or the first of the requests in flight left.
+    pub(super) heard_at: Instant,
+    last_error: Option<Error>,
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) broker: i32,
+    pub(super) batches: Vec<(Slot, u64, Stamp)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Identification {
+    Unasked,
+    Asked,
+    Known(Identity),
+}
+
+/// The producer's side of all partitions and brokers.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub(super) options: SenderOptions,
+    pub(super) partitions: BTreeMap<Slot, Partition>,
+    pub(super) brokers: BTreeMap<i32, Broker>,
+    pub(super) requests: HashMap<u64, Request>,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) rng: fastrand::Rng,
+    identity: Identification,
+    next_batch: u64,
+    next_request: u64,
+    /// The earliest time for the next question for metadata.
+    refresh_not_before: Option<Instant>,
+    pub(super) wants_refresh: bool,
+    /// Nothing can be sent any more: refused credentials, a fenced transactional id.
+    failure: Option<Error>,
+    /// Why the open transaction can only be aborted.
+    pub(super) transaction_error: Option<Error>,
+}
+
+impl Sender {
+    pub(crate) fn new(options: SenderOptions, rng: fastrand::Rng) -> Self {
+        Self {
+            options,
+            partitions: BTreeMap::new(),
+            brokers: BTreeMap::new(),
+            requests: HashMap::new(),
+            outputs: VecDeque::new(),
+            rng,
+            identity: Identification::Unasked,
+            next_batch: 0,
+            next_request: 0,
+            refresh_not_before: None,
+            wants_refresh: false,
+            failure: None,
+            transaction_error: None,
+        }
+    }
+
+    /// The next thing to do; call until `None`, after everything that is handled and at every deadline.
+    pub(crate) fn poll(&mut self, accumulator: &mut Accumulator, now: Instant) -> Option<Output> {
+        if self.outputs.is_empty() {
+            self.give_up_old(accumulator, now);
+            if self.failure.is_some() {
+                self.fail_everything(accumulator);
+            } else {
+                self.begin_epochs();
+                self.take_due(accumulator, now);
+                self.send(now);
+                self.listen_for_silence(now);
+            }
+            self.ask_for_metadata(now);
+        }
+        self.outputs.pop_front()
+    }
+
+    /// Batches whose `delivery.timeout.ms` is over.
+    fn give_up_old(&mut self, accumulator: &mut Accumulator, now: Instant) {
+        let limit = self.options.delivery_timeout;
+        let Some(created_before) = now.checked_sub(limit) else { return };
+        for partition in self.partitions.values_mut() {
+            while let Some(id) = partition.queue.oldest_before(created_before)
+                && let Some(mut batch) = partition.queue.give_up(id)
+            {
+                let broker = partition.leader.and_then(|leader| self.brokers.get(&leader));
+                let last = batch.last_error.take().or_else(|| broker?.last_error.clone());
+                let error = timed_out(&partition.name, limit, last);
+                let possibly_written = batch.maybe_written || batch.in_flight.is_some();
+                self.transaction_error = self.transaction_error.take().or_else(|| Some(error.clone()));
+                let outcome = Err(Lost { error, possibly_written });
+                self.outputs.push_back(done(partition.name.clone(), batch, outcome));
+            }
+        }
+        for slot in accumulator.filled().collect::<Vec<_>>() {
+            while let Some(old) = accumulator.take_older(slot, created_before) {
+                let partition = accumulator.name(slot);
+                let leader = self.partitions.get(&slot).and_then(|partition| partition.leader);
+                let last = leader.and_then(|leader| self.brokers.get(&leader)?.last_error.clone());
+                let error = timed_out(&partition, limit, last);
+                self.transaction_error = self.transaction_error.take().or_else(|| Some(error.clone()));
+                let outcome = Err(Lost { error, possibly_written: false });
+                self.outputs.push_back(done(partition, Pending::new(old), outcome));
+            }
+        }
+    }
+
+    /// Gives up all batches: those in flight may have been written.
+    fn fail_everything(&mut self, accumulator: &mut Accumulator) {
+        let Some(error) = self.failure.clone() else { return };
+        self.drop_queued(accumulator, &error, |_| true);
+    }
+
+    /// Gives up the batches for which `is_dropped`, and all that wait in the accumulator.
+    fn drop_queued(
+        &mut self,
+        accumulator: &mut Accumulator,
+        error: &Error,
+        is_dropped: impl Fn(&Pending) -> bool,
+    ) {
+        let lost = |possibly_written| Err(Lost { error: error.clone(), possibly_written });
+        for partition in self.partitions.values_mut() {
+            let ids: Vec<u64> =
+                partition.queue.batches().filter(|b| is_dropped(b)).map(|batch| batch.id).collect();
+            for batch in ids.into_iter().filter_map(|id| partition.queue.give_up(id)) {
+                let outcome = lost(batch.maybe_written || batch.in_flight.is_some());
+                self.outputs.push_back(done(partition.name.clone(), batch, outcome));
+            }
+        }
+        for slot in accumulator.filled().collect::<Vec<_>>() {
+            while let Some(batch) = accumulator.take(slot) {
+                let name = accumulator.name(slot);
+                self.outputs.push_back(done(name, Pending::new(batch), lost(false)));
+            }
+        }
+    }
+
+    /// Moves partitions with a gap to a new epoch, as soon as they may.
+    fn begin_epochs(&mut self) {
+        if !self.options.idempotent {
+            return;
+        }
+        if self.identity == Identification::Unasked {
+            self.identity = Identification::Asked;
+            self.outputs.push_back(Output::Identify);
+        }
+        let waiting = self.partitions.values_mut().filter(|partition| partition.queue.wants_new_epoch());
+        for partition in waiting {
+            if self.options.transactional {
+                // The coordinator alone gives out epochs: the transaction has to be aborted.
+                for id in partition.queue.batches().map(|batch| batch.id).collect::<Vec<_>>() {
+                    let Some(mut batch) = partition.queue.give_up(id) else { continue };
+                    let last = batch.last_error.take();
+                    let error = last.unwrap_or(Error::Closed("the transaction"));
+                    self.transaction_error = self.transaction_error.take().or_else(|| Some(error.clone()));
+                    let outcome = Err(Lost { error, possibly_written: false });
+                    self.outputs.push_back(done(partition.name.clone(), batch, outcome));
+                }
+                partition.queue.begin_epoch(None);
+                continue;
+            }
+            match self.identity {
+                Identification::Known(Identity { producer_id, epoch }) if epoch < i16::MAX => {
+                    let next = Identity { producer_id, epoch: epoch + 1 };
+                    self.identity = Identification::Known(next);
+                    partition.queue.begin_epoch(Some(next));
+                }
+                Identification::Known(_) => {
+                    self.identity = Identification::Asked;
+                    self.outputs.push_back(Output::Identify);
+                    partition.queue.begin_epoch(None);
+                }
+                // The next identity will do: it is a new one in any case.
+                _ => partition.queue.begin_epoch(None),
+            }
+        }
+    }
+
+    /// Moves batches from the accumulator into their partition's queue: full ones early, so that they are compressed
+    /// by their turn; open ones only when they can leave at once, since they may still grow.
+    fn take_due(&mut self, accumulator: &mut Accumulator, now: Instant) {
+        for slot in accumulator.filled().collect::<Vec<_>>() {
+            let Some(partition) = self.partitions.get_mut(&slot) else {
+                self.wants_refresh = true;
+                continue;
+            };
+            while accumulator.has_full(slot) && partition.queue.has_room() {
+                let Some(batch) = accumulator.take(slot) else { break };
+                enqueue(
+                    partition,
+                    slot,
+                    Pending::new(batch),
+                    &self.options,
+                    &mut self.next_batch,
+                    &mut self.outputs,
+                );
+            }
+            if accumulator.due(slot, now).is_none() || accumulator.has_full(slot) {
+                continue;
+            }
+            let Some(leader) = partition.leader else {
+                self.wants_refresh = true;
+                continue;
+            };
+            let broker = broker(&mut self.brokers, leader, now);
+            connect(broker, leader, now, &mut self.outputs);
+            if broker.can_take(now, self.options.max_in_flight)
+                && partition.queue.wants_more(now)
+                && let Some(batch) = accumulator.take(slot)
+            {
+                enqueue(
+                    partition,
+                    slot,
+                    Pending::new(batch),
+                    &self.options,
+                    &mut self.next_batch,
+                    &mut self.outputs,
+                );
+            }
+        }
+    }
+
+    /// Makes requests of what may go: for each broker the oldest batches first, one for each partition.
+    fn send(&mut self, now: Instant) {
+        let identity = match self.identity {
+            Identification::Known(identity) => Some(identity),
+            _ if self.options.idempotent => return,
+            _ => None,
+        };
+        loop {
+            let mut ready: BTreeMap<i32, Vec<(Instant, Slot, u64, usize)>> = BTreeMap::new();
+            for (slot, partition) in
+                self.partitions.iter().filter(|(_, partition)| !partition.queue.is_empty())
+            {
+                match (partition.leader, partition.queue.candidate(now)) {
+                    (Some(leader), Some(batch)) => {
+                        ready.entry(leader).or_default().push((batch.created, *slot, batch.id, batch.len()));
+                    }
+                    (None, _) => self.wants_refresh = true,
+                    _ => {}
+                }
+            }
+            let mut sent = false;
+            for (id, mut candidates) in ready {
+                let broker = broker(&mut self.brokers, id, now);
+                connect(broker, id, now, &mut self.outputs);
+                if broker.can_take(now, self.options.max_in_flight) {
+                    candidates.sort_unstable();
+                    self.send_one(id, &candidates, identity, now);
+                    sent = true;
+                }
+            }
+            if !sent {
+                return;
+            }
+        }
+    }
+
+    fn send_one(
+        &mut self,
+        id: i32,
+        candidates: &[(Instant, Slot, u64, usize)],
+        identity: Option<Identity>,
+        now: Instant,
+    ) {
+        let request = self.next_request;
+        self.next_request += 1;
+        let (mut bytes, mut sent, mut batches) = (REQUEST_OVERHEAD_BYTES, Vec::new(), Vec::new());
+        for (_, slot, batch, len) in candidates {
+            if !sent.is_empty() && bytes + len > self.options.max_request_bytes {
+                continue;
+            }
+            bytes += len;
+            let Some(partition) = self.partitions.get_mut(slot) else { continue };
+            let transactional = self.options.transactional;
+            if let Some((sealed, stamp)) = partition.queue.send(*batch, request, identity, transactional) {
+                batches.push((partition.name.clone(), sealed));
+                sent.push((*slot, *batch, stamp));
+            }
+        }
+        let broker = broker(&mut self.brokers, id, now);
+        if broker.in_flight == 0 {
+            broker.heard_at = now;
+        }
+        broker.in_flight += 1;
+        self.outputs.push_back(Output::Send { broker: id, request, batches });
+        if !self.options.wait_for_answers {
+            let unheard = Written { base_offset: None, append_time: None };
+            for (slot, batch, _) in sent.drain(..) {
+                self.finish_written(slot, batch, unheard, now);
+            }
+        }
+        self.requests.insert(request, Request { broker: id, batches: sent });
+    }
+
+    fn listen_for_silence(&mut self, now: Instant) {
+        let is_silent = |broker: &Broker| broker.in_flight > 0 && now >= broker.heard_at + SILENCE;
+        self.wants_refresh |= self.brokers.values().any(is_silent);
+    }
+
+    fn ask_for_metadata(&mut self, now: Instant) {
+        let is_early = self.refresh_not_before.is_some_and(|instant| now < instant);
+        if std::mem::take(&mut self.wants_refresh) && !is_early {
+            // Enough time for an answer; while something still wants it, it is asked for again.
+            self.refresh_not_before =
+                Some(now + self.options.retry_backoff.0.max(Duration::from_millis(250)));
+            self.outputs.push_back(Output::RefreshMetadata);
+        }
+    }
+
+    /// When to call [`poll`](Self::poll) even if nothing happens.
+    pub(crate) fn next_deadline(&self, accumulator: &Accumulator, now: Instant) -> Option<Instant> {
+        let delivery = |batch: &Pending| batch.created + self.options.delivery_timeout;
+        let queues = self.partitions.values().map(|partition| &partition.queue);
+        let batches = queues.clone().filter_map(|queue| queue.batches().map(delivery).min());
+        let pauses = queues.filter_map(PartitionQueue::not_before);
+        let links = self.brokers.values().filter_map(|broker| broker.not_before);
+        let silences = self.brokers.values().filter(|broker| broker.in_flight > 0);
+        let silences = silences.map(|broker| broker.heard_at + SILENCE);
+        let lingering = accumulator.next_due();
+        // Batches that are due and cannot leave wait for an answer, a leader or their end.
+        let overdue = lingering.filter(|due| *due <= now).map(|due| due + self.options.delivery_timeout);
+        let refresh = self.refresh_not_before;
+        let all = batches.chain(pauses).chain(links).chain(silences).chain(lingering).chain(overdue);
+        all.chain(refresh).filter(|instant| *instant > now).min()
+    }
+
+    /// The number of the oldest batch without an outcome, for those that wait for a flush.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.partitions.values().flat_map(|partition| partition.queue.batches()).map(|b| b.order).min()
+    }
+
+    /// Whether requests are in flight.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    pub(crate) fn handle_metadata(&mut self, metadata: &Metadata, accumulator: &mut Accumulator) {
+        for name in accumulator.topic_names().cloned().collect::<Vec<_>>() {
+            let Some(topic) = metadata.topic(&name) else { continue };
+            let available = topic.partitions.iter().filter(|one| one.leader.is_some());
+            let available = available.map(|partition| partition.id).collect();
+            let index = accumulator.topic(&name, topic.partitions.len(), available);
+            for found in &topic.partitions {
+                let Ok(number) = usize::try_from(found.id) else { continue };
+                let slot = Slot { topic: index, partition: number };
+                let known = self.partitions.entry(slot).or_insert_with(|| {
+                    let (first, max) = self.options.retry_backoff;
+                    Partition {
+                        name: TopicPartition { topic: name.clone(), partition: found.id },
+                        queue: PartitionQueue::new(self.options.idempotent, Backoff::new(first, max)),
+                        leader: None,
+                        leader_epoch: -1,
+                    }
+                });
+                let has_moved = found.leader.is_some()
+                    && (found.leader != known.leader || found.leader_epoch > known.leader_epoch);
+                if has_moved {
+                    known.queue.leader_changed();
+                }
+                known.leader = found.leader;
+                known.leader_epoch = found.leader_epoch;
+            }
+        }
+    }
+
+    /// A producer id came, or will never come.
+    pub(crate) fn handle_identity(&mut self, answer: Result<Identity, Error>) {
+        match answer {
+            Ok(identity) => self.identity = Identification::Known(identity),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Takes the identity that the transaction coordinator gave for the next transaction.
+    pub(crate) fn begin_transaction(&mut self, identity: Identity) {
+        self.identity = Identification::Known(identity);
+        self.transaction_error = None;
+        for partition in self.partitions.values_mut() {
+            partition.queue.begin_epoch(None);
+        }
+    }
+
+    /// Gives up everything that is not under way, since its transaction will be aborted.
+    pub(crate) fn abort(&mut self, accumulator: &mut Accumulator) {
+        let aborted = Error::Closed("the aborted transaction");
+        self.drop_queued(accumulator, &aborted, |batch| batch.in_flight.is_none());
+    }
+
+    /// The identity in use, once there is one.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        match self.identity {
+            Identification::Known(identity) => Some(identity),
+            _ => None,
+        }
+    }
+
+    /// Why the open transaction can only be aborted, where it can.
+    pub(crate) fn transaction_error(&self) -> Option<&Error> {
+        self.transaction_error.as_ref()
+    }
+
+    /// Nothing can be sent any more.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.failure.get_or_insert(error);
+    }
+
+    /// Why nothing can be sent any more.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
+    }
+
+    /// A connection was made, or not; or one that was there has ended.
+    pub(crate) fn handle_connection(&mut self, id: i32, outcome: Result<(), Error>, now: Instant) {
+        let broker = broker(&mut self.brokers, id, now);
+        match outcome {
+            Ok(()) => {
+                broker.link = Link::Up;
+                broker.last_error = None;
+            }
+            Err(error) => {
+                broker.link = Link::Down;
+                broker.not_before = Some(now + self.options.retry_backoff.0);
+                broker.last_error = Some(error.clone());
+                self.wants_refresh = true;
+                if !error.is_retriable() {
+                    self.fail(error);
+                }
+            }
+        }
+    }
+
+    /// A batch was compressed.
+    pub(crate) fn handle_packed(&mut self, slot: Slot, batch: u64, bytes: Vec<u8>) {
+        let queue = self.partitions.get_mut(&slot).map(|partition| &mut partition.queue);
+        if let Some(batch) = queue.and_then(|queue| queue.get_mut(batch)) {
+            batch.body = Body::Packed(bytes);
+        }
+    }
+
+    /// A number for a batch that came out of another one.
+    pub(super) fn next_batch_id(&mut self) -> u64 {
+        self.next_batch += 1;
+        self.next_batch
+    }
+}
+
+impl Broker {
+    fn can_take(&self, now: Instant, max_in_flight: usize) -> bool {
+        let is_muted = self.not_before.is_some_and(|instant| now < instant);
+        self.link == Link::Up && !is_muted && self.in_flight < max_in_flight
+    }
+}
+
+fn broker(brokers: &mut BTreeMap<i32, Broker>, id: i32, now: Instant) -> &mut Broker {
+    brokers.entry(id).or_insert_with(|| Broker {
+        link: Link::Down,
+        in_flight: 0,
+        not_before: None,
+        heard_at: now,
+        last_error: None,
+    })
+}
+
+fn connect(broker: &mut Broker, id: i32, now: Instant, outputs: &mut VecDeque<Output>) {
+    let is_pausing = broker.not_before.is_some_and(|instant| now < instant);
+    if broker.link == Link::Down && !is_pausing {
+        broker.link = Link::Connecting;
+        outputs.push_back(Output::Connect(id));
+    }
+}
+
+fn enqueue(
+    partition: &mut Partition,
+    slot: Slot,
+    mut batch: Pending,
+    options: &SenderOptions,
+    next_id: &mut u64,
+    outputs: &mut VecDeque<Output>,
+) {
+    *next_id += 1;
+    batch.id = *next_id;
+    pack_or_pass(&mut batch, slot, options, outputs);
+    partition.queue.push(batch);
+}
+
+/// Has a batch compressed, where batches are.
+pub(super) fn pack_or_pass(
+    batch: &mut Pending,
+    slot: Slot,
+    options: &SenderOptions,
+    outputs: &mut VecDeque<Output>,
+) {
+    if let Body::Plain(bytes) = std::mem::replace(&mut batch.body, Body::Packing) {
+        if options.compress {
+            outputs.push_back(Output::Pack { slot, batch: batch.id, bytes });
+        } else {
+            batch.body = Body::Packed(bytes);
+        }
+    }
+}
+
+/// The last word on a batch.
+pub(super) fn done(partition: TopicPartition, batch: Pending, outcome: Result<Written, Lost>) -> Output {
+    Output::Done(Box::new(Done { partition, batch, outcome }))
+}
+
+fn timed_out(partition: &TopicPartition, after: Duration, last: Option<Error>) -> Error {
+    Error::Timeout { what: format!("sending to {partition}"), after, last: last.map(Box::new) }
+}
