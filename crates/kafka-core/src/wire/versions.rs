@@ -115,7 +115,7 @@ apis! {
     "AddPartitionsToTxn" AddPartitionsToTxnRequest AddPartitionsToTxnResponse 24, 0..=5, 3, 3;
     "AddOffsetsToTxn" AddOffsetsToTxnRequest AddOffsetsToTxnResponse 25, 0..=4, 3, 3;
     "EndTxn" EndTxnRequest EndTxnResponse 26, 0..=5, 3, 3;
-    "WriteTxnMarkers" WriteTxnMarkersRequest WriteTxnMarkersResponse 27, 1..=1, 1, 1;
+    "WriteTxnMarkers" WriteTxnMarkersRequest WriteTxnMarkersResponse 27, 1..=1, 0, 0;
     "TxnOffsetCommit" TxnOffsetCommitRequest TxnOffsetCommitResponse 28, 0..=5, 3, 3;
     "DescribeAcls" DescribeAclsRequest DescribeAclsResponse 29, 1..=3, 2, 2;
     "CreateAcls" CreateAclsRequest CreateAclsResponse 30, 1..=3, 2, 2;
