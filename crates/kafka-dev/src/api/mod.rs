@@ -39,6 +39,8 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+#[cfg(test)]
+mod tests;
 mod txn_offset_commit;
 
 use std::future::Future;
@@ -56,6 +58,9 @@ use crate::frame::{self, RequestFrame};
 use crate::guard;
 use crate::shared::{Control, Shared};
 use crate::txn::Now;
+
+/// How often a fault yields to the control task before it goes on regardless.
+const MAX_TURNS: usize = 10_000;
 
 /// What the connection does next.
 #[derive(Debug)]
@@ -156,6 +161,11 @@ macro_rules! served {
         /// Every API answered, with its versions, as ApiVersions lists them.
         pub(crate) fn versions() -> Vec<(ApiKey, VersionRange)> {
             vec![$((ApiKey::$key, <$request as Serve>::SERVED),)*]
+        }
+
+        #[cfg(test)]
+        async fn try_every_version(connection: &mut Connection) {
+            $(tests::try_versions::<$request>(connection, ApiKey::$key).await;)*
         }
 
         /// Handles one request of a connection.
@@ -271,12 +281,15 @@ async fn before(call: &mut Call<'_>, fault: Option<&Fault>) -> Option<Outcome> {
         }
         Fault::StopBroker(id) => {
             let _ = shared.control.send(Control::StopBroker(*id, None));
-            // The control task runs before this connection, which may be one that it closes, goes on.
-            tokio::task::yield_now().await;
+            if *id == call.broker() {
+                // This connection is about to be closed; nothing more happens on it.
+                return std::future::pending().await;
+            }
+            wait_until(shared, *id, false).await;
         }
         Fault::StartBroker(id) => {
             let _ = shared.control.send(Control::StartBroker(*id, None));
-            tokio::task::yield_now().await;
+            wait_until(shared, *id, true).await;
         }
         Fault::ExpireGroup(group) => shared.expire_group(group),
         Fault::Error(_)
@@ -286,6 +299,16 @@ async fn before(call: &mut Call<'_>, fault: Option<&Fault>) -> Option<Outcome> {
         | Fault::Truncate => {}
     }
     None
+}
+
+/// Lets the cluster's control task work until a broker is up or down, or it seems that this cannot be.
+async fn wait_until(shared: &Shared, broker: i32, up: bool) {
+    for _ in 0..MAX_TURNS {
+        if shared.cluster().nodes.get(&broker).is_none_or(|node| node.is_up == up) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The part of a fault that comes after it.
