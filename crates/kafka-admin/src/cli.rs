@@ -68,4 +68,20 @@ commands! {
     ListTopics list_topics,
     /// Show partitions, leaders, replicas, offsets and configuration of topics
     DescribeTopic describe_topic,
+    /// List groups with state and lag
+    ListGroups list_groups,
+    /// Show state, members, assignments, offsets and lag of groups
+    DescribeGroup describe_group,
+    /// Show how far groups are behind, with trends; serve it to Prometheus
+    Lag lag,
+    /// Tell by the exit code whether a group keeps up
+    CheckLag check_lag,
+    /// Set where a group goes on reading; shows a plan first
+    ResetOffsets reset_offsets,
+    /// Delete groups with their offsets
+    DeleteGroup delete_group,
+    /// Delete committed offsets of a group
+    DeleteOffsets delete_offsets,
+    /// Take members out of a group
+    RemoveMember remove_member,
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use kafka_cli::Failure;
+use kafka_cli::time::{parse_duration, parse_size};
 
 /// `NAME=VALUE` pairs; a value may contain `=`.
 pub(crate) fn parse_pairs(pairs: &[String]) -> Result<Vec<(String, String)>> {
@@ -20,43 +21,15 @@ pub(crate) fn plain_value(name: &str, value: &str) -> Result<String> {
     if value.parse::<i64>().is_ok() || value.is_empty() {
         return Ok(value.to_owned());
     }
-    let wrong = |what: &str| Failure::usage(format!("{name}={value}: not a {what}"));
+    let wrong = |why: &str| Failure::usage(format!("{name}={value}: {why}"));
     if name.ends_with(".ms") {
-        let span = value.parse::<jiff::SignedDuration>().or_else(|_| with_days(value).ok_or(()));
-        return Ok(span.map_err(|()| wrong("time; write 604800000, 7d or 36h"))?.as_millis().to_string());
+        let span = parse_duration(value).map_err(|text| wrong(&text))?;
+        return Ok(span.as_millis().to_string());
     }
     if name.ends_with(".bytes") {
-        return Ok(parse_size(value).ok_or_else(|| wrong("size; write 1048576, 64MiB or 1GB"))?.to_string());
+        return Ok(parse_size(value).map_err(|text| wrong(&text))?.to_string());
     }
     Ok(value.to_owned())
-}
-
-/// Days and weeks, which a duration of exact length does not know.
-fn with_days(text: &str) -> Option<jiff::SignedDuration> {
-    let (number, hours) = match text.strip_suffix('w') {
-        Some(number) => (number, 7 * 24),
-        None => (text.strip_suffix('d')?, 24),
-    };
-    jiff::SignedDuration::try_from_hours(number.trim().parse::<i64>().ok()?.checked_mul(hours)?)
-}
-
-/// `64MiB`, `1GB`, `10k`.
-fn parse_size(text: &str) -> Option<i64> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let (number, unit) = text.split_at(split);
-    let factor: i64 = match unit.to_ascii_lowercase().as_str() {
-        "b" => 1,
-        "kb" => 1000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "tb" => 1_000_000_000_000,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        "g" | "gib" => 1 << 30,
-        "t" | "tib" => 1 << 40,
-        _ => return None,
-    };
-    number.trim().parse::<i64>().ok()?.checked_mul(factor)
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! What every command works with: the session, the admin handle, and the way to stdout.
 
+use std::cell::Cell;
 use std::future::Future;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 use kafka_cli::render::{self, Format, View};
+use kafka_cli::time::parse_duration;
 use kafka_cli::{ConnectionArgs, Exit, Failure, Session};
 use kafka_core::admin::Admin;
 use kafka_core::{Error, ErrorKind};
@@ -15,6 +19,16 @@ pub(crate) struct Context {
     pub(crate) session: Session,
     pub(crate) admin: Admin,
     pub(crate) format: Format,
+    /// Whether documents come again and again: then each time is one line of `-o jsonl`.
+    watching: Cell<bool>,
+}
+
+/// `--watch`.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Show it again every so often, until Ctrl-C [default interval: 2s]
+    #[arg(long, value_name = "INTERVAL", value_parser = parse_duration, num_args = 0..=1, default_missing_value = "2s")]
+    watch: Option<Duration>,
 }
 
 impl Context {
@@ -22,7 +36,7 @@ impl Context {
     pub(crate) fn start(connection: &ConnectionArgs, format: Format) -> Result<Self> {
         let session = connection.start()?;
         let admin = Admin::new(session.client.cluster().clone(), session.timeout);
-        Ok(Self { session, admin, format })
+        Ok(Self { session, admin, format, watching: Cell::new(false) })
     }
 
     /// Runs a command to its end, or until the user stops it. What keeps it waiting is said on stderr.
@@ -30,6 +44,8 @@ impl Context {
         self.session.say_trouble(self.admin.watch_trouble());
         self.session.runtime.block_on(async {
             tokio::select! {
+                // First: a command that ends well on Ctrl-C says so itself.
+                biased;
                 done = command => done,
                 () = self.session.stop.requested() => Err(Failure::new(Exit::Failed, "interrupted").into()),
             }
@@ -38,7 +54,45 @@ impl Context {
 
     /// Writes documents to stdout in the form that `-o` asks for.
     pub(crate) fn show<D: Serialize>(&self, documents: &[D], view: impl FnOnce() -> View) -> Result<()> {
+        if self.watching.get() && self.format == Format::Jsonl {
+            return self.show_one(&documents, view);
+        }
         show(self.format, documents, view)
+    }
+
+    /// Writes one document that stands for itself.
+    pub(crate) fn show_one<D: Serialize>(&self, document: &D, view: impl FnOnce() -> View) -> Result<()> {
+        write(|out| render::write_one(out, self.format, document, view))
+    }
+
+    /// Runs `tick` once, or again and again where `--watch` says so, until the user stops it. A failed tick is said and does
+    /// not end it.
+    pub(crate) async fn watch(
+        &self,
+        args: &WatchArgs,
+        mut tick: impl AsyncFnMut() -> Result<Exit>,
+    ) -> Result<Exit> {
+        let Some(pause) = args.watch else { return tick().await };
+        self.watching.set(true);
+        let redraw = !self.format.is_for_programs() && std::io::stdout().is_terminal();
+        loop {
+            if redraw {
+                // To the first cell, then clear to the end: less flicker than clearing first.
+                write(|out| out.write_all(b"\x1b[H\x1b[J"))?;
+            }
+            tokio::select! {
+                done = tick() => match done {
+                    Err(error) if kafka_cli::exit::exit_of(&error) == Exit::Done => return Ok(Exit::Done),
+                    Err(error) => drop(kafka_cli::exit::report(&error)),
+                    Ok(_) => {}
+                },
+                () = self.session.stop.requested() => return Ok(Exit::Done),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.session.stop.requested() => return Ok(Exit::Done),
+            }
+        }
     }
 
     /// The error about a topic, with the name that may have been meant where it does not exist.
@@ -57,10 +111,12 @@ impl Context {
 
 /// Writes documents to stdout in this form.
 pub(crate) fn show<D: Serialize>(format: Format, documents: &[D], view: impl FnOnce() -> View) -> Result<()> {
+    write(|out| render::write_all(out, format, documents, view))
+}
+
+fn write(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
-    render::write_all(&mut out, format, documents, view)
-        .and_then(|()| out.flush())
-        .context("writing to stdout")
+    write(&mut out).and_then(|()| out.flush()).context("writing to stdout")
 }
 
 /// A remark on stderr, beside the data. A closed stderr must not end the run.

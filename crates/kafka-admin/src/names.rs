@@ -83,3 +83,38 @@ pub(crate) fn matching(
     crate::context::note(&format!("{} match: {list}", crate::show::count(found.len() as i64, noun)));
     Ok(found)
 }
+
+/// Groups by name.
+#[derive(Debug, Args)]
+pub(crate) struct GroupNames {
+    /// Groups, taken literally
+    #[arg(value_name = "GROUP")]
+    names: Vec<String>,
+    /// Apache's spelling of the same.
+    #[arg(long = "group", value_name = "GROUP", hide = true)]
+    flagged: Vec<String>,
+}
+
+impl GroupNames {
+    /// The names as given; there may be none.
+    pub(crate) fn given(&self) -> Vec<String> {
+        self.names.iter().chain(&self.flagged).cloned().collect()
+    }
+
+    /// The names as given, at least one.
+    pub(crate) fn required(&self) -> Result<Vec<String>> {
+        let given = self.given();
+        if given.is_empty() {
+            return Err(Failure::usage("which group? name at least one").into());
+        }
+        Ok(given)
+    }
+
+    /// The one name that was given.
+    pub(crate) fn one(&self) -> Result<String> {
+        match self.required()?.as_slice() {
+            [one] => Ok(one.clone()),
+            _ => Err(Failure::usage("one group at a time, please").into()),
+        }
+    }
+}

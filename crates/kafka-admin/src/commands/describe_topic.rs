@@ -11,7 +11,7 @@ use kafka_core::admin::{ConfigEntry, ConfigKind, ConfigQuery, ConfigResource, El
 use kafka_core::cluster::{Partition, Topic};
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{Context, WatchArgs};
 use crate::names::TopicNames;
 use crate::report::Tally;
 use crate::show::{bytes, ids, or_dash};
@@ -35,6 +35,8 @@ pub(crate) struct Args {
     /// Only partitions with fewer replicas in sync than min.insync.replicas
     #[arg(long, alias = "under-min-isr-partitions")]
     under_min_isr: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 #[derive(Serialize)]
@@ -84,13 +86,17 @@ struct Around {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
+    context.watch(&args.watch, async || show(&args, context).await).await
+}
+
+async fn show(args: &Args, context: &Context) -> Result<Exit> {
     let mut tally = Tally::default();
-    let topics = chosen(&args, context, &mut tally).await?;
+    let topics = chosen(args, context, &mut tally).await?;
     let around = look_around(context, &topics).await;
     let filtered = args.under_replicated || args.unavailable || args.under_min_isr;
     let documents: Vec<_> = topics
         .iter()
-        .map(|topic| document(topic, &around, &args))
+        .map(|topic| document(topic, &around, args))
         .filter(|document| !filtered || !document.partitions.is_empty())
         .collect();
     context.show(&documents, || view(&documents, filtered))?;

@@ -11,7 +11,7 @@ use kafka_core::admin::OffsetSpec;
 use kafka_core::cluster::Topic;
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{Context, WatchArgs};
 use crate::report::Tally;
 use crate::show::{bytes, or_dash};
 use crate::topic_state::{offsets, sizes};
@@ -27,6 +27,8 @@ pub(crate) struct Args {
     /// With the number of messages and the size on disk, which takes more questions
     #[arg(short, long)]
     long: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 #[derive(Serialize)]
@@ -43,6 +45,10 @@ struct Row {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
+    context.watch(&args.watch, async || show(&args, context).await).await
+}
+
+async fn show(args: &Args, context: &Context) -> Result<Exit> {
     let topics = context.admin.list_topics(args.internal).await?;
     let mut rows: Vec<Row> = topics.iter().map(row).collect();
     let mut tally = Tally::default();

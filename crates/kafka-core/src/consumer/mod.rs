@@ -7,6 +7,8 @@
 pub(crate) mod decode;
 mod driver;
 mod fetch;
+#[allow(unused_imports, reason = "the consumer that uses them comes next")]
+pub(crate) mod group;
 mod handle;
 mod lookup;
 pub(crate) mod offsets;
@@ -15,6 +17,7 @@ mod position;
 mod queue;
 
 pub use decode::{Headers, PartitionRecords, RecordBatch, RecordView, TimestampType};
+pub use group::{Assignor, GroupOptions, GroupProtocol, Rebalance};
 pub use handle::{Consumer, Source};
 pub use lookup::list_offsets;
 pub use offsets::{Committed, OffsetQuery, OffsetToCommit};

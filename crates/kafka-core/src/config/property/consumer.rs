@@ -11,7 +11,7 @@ const MAX_INT: i64 = i32::MAX as i64;
 super::properties! { Consumer;
     GROUP_ID: Option<String> = "group.id", Text, None, "The group whose members share the partitions and whose offsets are committed.";
     GROUP_INSTANCE_ID: Option<String> = "group.instance.id", Text, None, "A static member's name: coming back within session.timeout.ms it gets its partitions without a rebalance (KIP-345).";
-    GROUP_PROTOCOL: &'static str = "group.protocol", Choice(&["classic", "consumer"]), Some("classic"), "How the group agrees: by its members (classic) or by the broker (consumer, KIP-848).";
+    GROUP_PROTOCOL: &'static str = "group.protocol", Choice(&["auto", "classic", "consumer"]), Some("auto"), "How the group agrees: by its members (classic), by the broker (consumer, KIP-848), or by the broker where it and the group allow it (auto).";
     GROUP_REMOTE_ASSIGNOR: Option<String> = "group.remote.assignor", Text, None, "With group.protocol=consumer, the broker's assignor to use: uniform or range.";
     PARTITION_ASSIGNMENT_STRATEGY: Vec<String> = "partition.assignment.strategy", List, Some("cooperative-sticky,range"), "The assignors this member offers, the preferred first: range, roundrobin, sticky, cooperative-sticky, or their Java classes.";
     SESSION_TIMEOUT_MS: Duration = "session.timeout.ms", Millis(1, MAX_MILLIS), Some("45000"), "The broker takes a member's partitions away when it has heard nothing for so long; the broker limits it (group.min.session.timeout.ms).";

@@ -1,0 +1,221 @@
+//! `describe-group`: state, members with what they read, and how far each partition is behind.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use kafka_cli::render::{Block, Column, Table, View};
+use kafka_cli::{Exit, Failure};
+use kafka_core::admin::{GroupDescription, GroupMember};
+use kafka_core::{ErrorKind, TopicPartition};
+use serde::Serialize;
+
+use crate::context::{Context, WatchArgs};
+use crate::group_state::{self, PartitionLag, total};
+use crate::names::GroupNames;
+use crate::report::Tally;
+use crate::show::or_dash;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kafka-admin describe-group user-1
+  kafka-admin describe-group user-1 -o wide --watch 1s")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    groups: GroupNames,
+    #[command(flatten)]
+    watch: WatchArgs,
+}
+
+#[derive(Serialize)]
+struct Document {
+    group: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    state: String,
+    protocol_type: String,
+    assignor: String,
+    epoch: Option<i32>,
+    total_lag: i64,
+    members: Vec<MemberDocument>,
+    partitions: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct MemberDocument {
+    member_id: String,
+    instance_id: Option<String>,
+    client_id: String,
+    host: String,
+    epoch: Option<i32>,
+    assignment: Vec<AssignedDocument>,
+    subscribed_topics: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct AssignedDocument {
+    topic: String,
+    partition: i32,
+}
+
+/// A partition that is committed, assigned, or both.
+#[derive(Serialize)]
+struct Row {
+    #[serde(skip)]
+    group: String,
+    topic: String,
+    partition: i32,
+    committed: Option<i64>,
+    end: Option<i64>,
+    lag: Option<i64>,
+    metadata: Option<String>,
+    member_id: Option<String>,
+    client_id: Option<String>,
+    host: Option<String>,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
+    context.watch(&args.watch, async || show(&args, context).await).await
+}
+
+async fn show(args: &Args, context: &Context) -> Result<Exit> {
+    let names = args.groups.required()?;
+    let mut tally = Tally::default();
+    let mut groups = Vec::new();
+    for outcome in context.admin.describe_groups(&names).await {
+        match outcome.result {
+            Ok(group) => groups.push(group),
+            Err(error) => tally.fail(explain(context, &outcome.key, error).await),
+        }
+    }
+    let wanted: Vec<_> = groups.iter().map(|group| (group.id.clone(), group.kind)).collect();
+    let mut lags = group_state::lags(context, &wanted).await;
+    let mut documents = Vec::new();
+    for group in groups {
+        let partitions = match lags.remove(&group.id) {
+            Some(Ok(partitions)) => partitions,
+            Some(Err(error)) => {
+                tally.fail(error);
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        documents.push(document(group, &partitions));
+    }
+    context.show(&documents, || view(&documents))?;
+    Ok(tally.exit())
+}
+
+/// The error about a group, with the name that may have been meant where it does not exist.
+pub(crate) async fn explain(context: &Context, group: &str, error: kafka_core::Error) -> anyhow::Error {
+    if error.kind() != ErrorKind::NotFound {
+        return error.into();
+    }
+    let known = group_state::list(context, &mut Tally::default()).await.unwrap_or_default();
+    let failure = Failure::new(Exit::NotFound, format!("group {group} does not exist"));
+    match kafka_cli::nearest(group, known.iter().map(|group| group.id.as_str())) {
+        Some(near) => failure.hint(format!("did you mean {near}?")).into(),
+        None => failure.hint("kafka-admin list-groups shows what is there").into(),
+    }
+}
+
+fn document(group: GroupDescription, lags: &[PartitionLag]) -> Document {
+    let mut rows: BTreeMap<TopicPartition, Row> = BTreeMap::new();
+    let empty = |key: &TopicPartition| Row {
+        group: group.id.clone(),
+        topic: key.topic.to_string(),
+        partition: key.partition,
+        committed: None,
+        end: None,
+        lag: None,
+        metadata: None,
+        member_id: None,
+        client_id: None,
+        host: None,
+    };
+    for lag in lags {
+        let row = rows.entry(lag.key()).or_insert_with(|| empty(&lag.key()));
+        (row.committed, row.end, row.lag) = (Some(lag.committed), lag.end, lag.lag);
+        row.metadata.clone_from(&lag.metadata);
+    }
+    for member in &group.members {
+        for key in &member.assignment {
+            let row = rows.entry(key.clone()).or_insert_with(|| empty(key));
+            row.member_id = Some(member.id.clone());
+            (row.client_id, row.host) = (Some(member.client_id.clone()), Some(member.host.clone()));
+        }
+    }
+    Document {
+        group: group.id.clone(),
+        kind: group.kind.name(),
+        state: group.state.clone(),
+        protocol_type: group.protocol_type.clone(),
+        assignor: group.assignor.clone(),
+        epoch: group.epoch,
+        total_lag: total(lags),
+        partitions: rows.into_values().collect(),
+        members: group.members.into_iter().map(member).collect(),
+    }
+}
+
+fn member(member: GroupMember) -> MemberDocument {
+    let assigned =
+        |key: &TopicPartition| AssignedDocument { topic: key.topic.to_string(), partition: key.partition };
+    MemberDocument {
+        assignment: member.assignment.iter().map(assigned).collect(),
+        member_id: member.id,
+        instance_id: member.instance_id,
+        client_id: member.client_id,
+        host: member.host,
+        epoch: member.epoch,
+        subscribed_topics: member.subscribed_topics,
+    }
+}
+
+fn view(documents: &[Document]) -> View {
+    let mut view = View::default();
+    for document in documents {
+        let mut facts = vec![
+            ("Group", document.group.clone()),
+            ("Type", document.kind.to_owned()),
+            ("State", document.state.clone()),
+            ("Assignor", document.assignor.clone()),
+            ("Lag", document.total_lag.to_string()),
+            ("Members", document.members.len().to_string()),
+        ];
+        facts.retain(|(_, value)| !value.is_empty());
+        view = view.and(Block::Facts(facts)).and(Block::Table(partitions([document].into_iter())));
+        if !document.members.is_empty() {
+            view = view.and(Block::Table(members(&document.members)));
+        }
+    }
+    let names = documents.iter().map(|document| document.group.clone());
+    view.named(names).csv(partitions(documents.iter()))
+}
+
+fn partitions<'a>(documents: impl Iterator<Item = &'a Document>) -> Table {
+    let columns = [
+        Column::new("GROUP", |row: &Row| row.group.clone()).wide(),
+        Column::new("TOPIC", |row: &Row| row.topic.clone()),
+        Column::new("PARTITION", |row: &Row| row.partition.to_string()).right(),
+        Column::new("COMMITTED", |row: &Row| or_dash(row.committed)).right(),
+        Column::new("END", |row: &Row| or_dash(row.end)).right(),
+        Column::new("LAG", |row: &Row| or_dash(row.lag)).right(),
+        Column::new("CLIENT", |row: &Row| or_dash(row.client_id.as_ref())),
+        Column::new("HOST", |row: &Row| or_dash(row.host.as_ref())),
+        Column::new("MEMBER", |row: &Row| or_dash(row.member_id.as_ref())).wide(),
+        Column::new("METADATA", |row: &Row| or_dash(row.metadata.as_ref())).wide(),
+    ];
+    Table::of(&columns, documents.flat_map(|document| &document.partitions))
+}
+
+fn members(members: &[MemberDocument]) -> Table {
+    let columns = [
+        Column::new("MEMBER", |member: &MemberDocument| member.member_id.clone()),
+        Column::new("INSTANCE", |member: &MemberDocument| or_dash(member.instance_id.as_ref())),
+        Column::new("CLIENT", |member: &MemberDocument| member.client_id.clone()),
+        Column::new("HOST", |member: &MemberDocument| member.host.clone()),
+        Column::new("PARTITIONS", |member: &MemberDocument| member.assignment.len().to_string()).right(),
+        Column::new("EPOCH", |member: &MemberDocument| or_dash(member.epoch)).right().wide(),
+    ];
+    Table::of(&columns, members)
+}

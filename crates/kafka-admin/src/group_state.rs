@@ -1,0 +1,86 @@
+//! What several commands want to know of groups: which there are, what they committed, how far behind they are.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use kafka_core::admin::{GroupKind, IsolationLevel, ListedGroup, OffsetSpec};
+use kafka_core::{Error, TopicPartition};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::report::Tally;
+use crate::topic_state::{broker_ids, known};
+
+/// Every group of the cluster, sorted by name. A broker that does not answer is said and counted.
+pub(crate) async fn list(context: &Context, tally: &mut Tally) -> Result<Vec<ListedGroup>> {
+    let mut groups = Vec::new();
+    for outcome in context.admin.list_groups(&broker_ids(context).await?).await {
+        match outcome.result {
+            Ok(found) => groups.extend(found),
+            Err(error) => tally.fail(error),
+        }
+    }
+    groups.sort_by(|a, b| a.id.cmp(&b.id));
+    // While a coordinator moves, two brokers may list the same group.
+    groups.dedup_by(|a, b| a.id == b.id);
+    Ok(groups)
+}
+
+/// How far a group is behind in one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct PartitionLag {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    /// The next record it would read.
+    pub(crate) committed: i64,
+    /// The end of the partition; `None` where the topic is gone or its leader did not answer.
+    pub(crate) end: Option<i64>,
+    /// Records between the two.
+    pub(crate) lag: Option<i64>,
+    /// Text that was committed along.
+    pub(crate) metadata: Option<String>,
+}
+
+impl PartitionLag {
+    pub(crate) fn key(&self) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), self.partition)
+    }
+}
+
+/// The sum of what is known.
+pub(crate) fn total(partitions: &[PartitionLag]) -> i64 {
+    partitions.iter().filter_map(|partition| partition.lag).sum()
+}
+
+/// What was found about each group, and what was not.
+pub(crate) type Lags = BTreeMap<String, Result<Vec<PartitionLag>, Error>>;
+
+/// How far groups are behind in every partition that they committed an offset of: one question per coordinator, and one
+/// per leader.
+pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)]) -> Lags {
+    let of = |share: bool| {
+        let chosen = groups.iter().filter(move |(_, kind)| (*kind == GroupKind::Share) == share);
+        chosen.map(|(id, _)| id.clone()).collect::<Vec<_>>()
+    };
+    let mut committed = context.admin.group_offsets(&of(false)).await;
+    committed.extend(context.admin.share_group_offsets(&of(true)).await);
+    let offsets = committed.iter().filter_map(|outcome| outcome.result.as_ref().ok());
+    let wanted =
+        offsets.flat_map(|offsets| offsets.keys().map(|key| (key.clone(), OffsetSpec::Latest))).collect();
+    let (ends, _) = known(context.admin.list_offsets(wanted, IsolationLevel::default()).await);
+    let lag = |(key, committed): (TopicPartition, kafka_core::admin::CommittedOffset)| {
+        let end = ends.get(&key).copied();
+        PartitionLag {
+            topic: key.topic.to_string(),
+            partition: key.partition,
+            committed: committed.offset,
+            end,
+            lag: end.map(|end| (end - committed.offset).max(0)),
+            metadata: committed.metadata,
+        }
+    };
+    committed
+        .into_iter()
+        .map(|outcome| (outcome.key, outcome.result.map(|offsets| offsets.into_iter().map(lag).collect())))
+        .collect()
+}

@@ -1,0 +1,59 @@
+//! Being a member of a consumer group: who reads what, under whose name offsets are committed, and how one goes.
+//!
+//! [`Membership`] is the handle of a task of its own, so that heartbeats go on while the application is slow. What
+//! happens is decided by two pure machines (`classic`, `next_gen`); only `driver` waits.
+
+mod assignor;
+mod classic;
+mod driver;
+mod event;
+mod link;
+mod machine;
+mod member;
+mod next_gen;
+mod options;
+mod pace;
+mod protocol;
+#[cfg(test)]
+mod simulation;
+mod state;
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+pub use assignor::Assignor;
+pub(crate) use driver::Membership;
+pub use event::Rebalance;
+pub use options::{GroupOptions, GroupProtocol};
+
+use crate::TopicPartition;
+use crate::error::Error;
+
+/// What a member wants to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subscribed {
+    /// These topics.
+    Topics(Vec<Arc<str>>),
+    /// The topics whose names match, found by the broker (RE2 syntax); KIP-848 only.
+    Pattern(String),
+}
+
+/// What happens to a membership. Events come in order; each is true until a later one says otherwise.
+#[derive(Debug)]
+pub(crate) enum GroupEvent {
+    /// `added` are this member's from now on, `kept` stay its. The first one comes when the member is in the group,
+    /// also where there is nothing for it.
+    Assigned { added: Vec<TopicPartition>, kept: Vec<TopicPartition> },
+    /// To be given up: stop reading them, let the application finish, commit, then send on `done` or drop it. The group
+    /// waits for `max.poll.interval.ms` at most; heartbeats go on meanwhile.
+    Revoke { partitions: Vec<TopicPartition>, done: oneshot::Sender<()> },
+    /// Not this member's any more, without warning: another one may be reading them. Commits are refused.
+    Lost { partitions: Vec<TopicPartition> },
+    /// A rebalance is over. Comes after its `Assigned`, perhaps a little later.
+    Rebalanced(Rebalance),
+    /// Something went wrong and is being tried again.
+    Trouble(Error),
+    /// The member cannot go on. Nothing follows.
+    Failed(Error),
+}
