@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::Metrics;
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::config::{Config, property, security};
 use crate::error::{Error, Result};
@@ -30,6 +31,12 @@ impl Client {
     #[must_use]
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// What it has counted so far.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.cluster.options().connect.metrics
     }
 
     /// What it was made with.
@@ -63,6 +70,7 @@ fn connect_options(config: &Config) -> Result<ConnectOptions> {
             config.get(property::RECONNECT_BACKOFF_MS),
             config.get(property::RECONNECT_BACKOFF_MAX_MS),
         ),
+        metrics: Arc::default(),
         security: security::read(config)?,
     })
 }

@@ -1,6 +1,7 @@
 //! `kafka-protocol`'s messages in the shape that rskafka's messenger sends and receives.
 
 use std::io::Cursor;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use kafka_protocol::messages::FetchRequest;
@@ -27,12 +28,19 @@ pub(super) const fn api_version(version: i16) -> ApiVersion {
 }
 
 /// A request on its way out.
-pub(super) struct Outgoing<R>(pub(super) R);
+pub(super) struct Outgoing<'a, R> {
+    pub(super) message: R,
+    /// Where its size is put once it is encoded.
+    pub(super) size: &'a AtomicUsize,
+}
 
 /// An answer on its way in.
-pub(super) struct Incoming<R: Api>(pub(super) R::Response);
+pub(super) struct Incoming<R: Api> {
+    pub(super) message: R::Response,
+    pub(super) size: usize,
+}
 
-impl<R: Api> RequestBody for Outgoing<R> {
+impl<R: Api> RequestBody for Outgoing<'_, R> {
     type ResponseBody = Incoming<R>;
     const API_KEY: ApiKey = api_key(R::KEY);
     const API_VERSION_RANGE: ApiVersionRange = ApiVersionRange::new(api_version(R::MIN), api_version(R::MAX));
@@ -40,11 +48,13 @@ impl<R: Api> RequestBody for Outgoing<R> {
     const FIRST_TAGGED_FIELD_IN_RESPONSE_VERSION: ApiVersion = api_version(R::FLEXIBLE_RESPONSE);
 }
 
-impl<R: Api> WriteVersionedType<Vec<u8>> for Outgoing<R> {
+impl<R: Api> WriteVersionedType<Vec<u8>> for Outgoing<'_, R> {
     fn write_versioned(&self, writer: &mut Vec<u8>, version: ApiVersion) -> Result<(), WriteVersionedError> {
         // Straight into the messenger's buffer, and in one allocation: a produce request is megabytes.
-        writer.reserve(self.0.compute_size(version.0.0).map_err(unencodable)?);
-        self.0.encode(writer, version.0.0).map_err(unencodable)
+        let size = self.message.compute_size(version.0.0).map_err(unencodable)?;
+        self.size.store(size, Ordering::Relaxed);
+        writer.reserve(size);
+        self.message.encode(writer, version.0.0).map_err(unencodable)
     }
 }
 
@@ -59,7 +69,10 @@ impl<R: Api> ReadVersionedType<Cursor<Vec<u8>>> for Incoming<R> {
         let start = usize::try_from(reader.position()).unwrap_or(usize::MAX);
         let frame = Bytes::from(std::mem::take(reader).into_inner());
         let body = if start <= frame.len() { frame.slice(start..) } else { Bytes::new() };
-        decode::<R>(body, version.0.0).map(Self).map_err(|text| ReadError::Malformed(text.into()).into())
+        let size = frame.len();
+        decode::<R>(body, version.0.0)
+            .map(|message| Self { message, size })
+            .map_err(|text| ReadError::Malformed(text.into()).into())
     }
 }
 
@@ -90,7 +103,7 @@ mod tests {
         let mut reader = Cursor::new(vec![9, 9, 9, 9, 9, 0, 0, 0, 0, 0, 27, 0]);
         reader.set_position(5);
         let response = Incoming::<HeartbeatRequest>::read_versioned(&mut reader, api_version(4)).unwrap();
-        assert_eq!(response.0.error_code, 27);
+        assert_eq!(response.message.error_code, 27);
         assert_eq!((reader.position(), reader.into_inner().len()), (0, 0));
     }
 

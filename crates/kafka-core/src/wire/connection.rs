@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,8 @@ use super::stream::{Control, FrameStream};
 use super::transport::Transport;
 use super::versions::{Api, ApiRange};
 use super::{Address, ConnectOptions};
-use crate::ErrorCode;
 use crate::error::{ConnectFailure, Error, RequestFailure, Result};
+use crate::{ErrorCode, Metric, Metrics};
 
 /// A connection to a broker. Dropping it closes it; requests in flight then fail.
 pub struct Connection {
@@ -41,6 +41,7 @@ pub struct Connection {
     turn: tokio::sync::RwLock<()>,
     /// How long the broker takes this connection as authenticated, where it says so.
     session: Option<Duration>,
+    metrics: Arc<Metrics>,
     authenticates: bool,
     /// Whether a request was answered after the introduction.
     answered: AtomicBool,
@@ -83,6 +84,7 @@ impl Connection {
             request_timeout: options.request_timeout,
             turn: tokio::sync::RwLock::default(),
             session: None,
+            metrics: Arc::clone(&options.metrics),
             authenticates: options.security.sasl.is_some(),
             answered: AtomicBool::new(false),
         };
@@ -249,26 +251,46 @@ impl Connection {
         request: R,
         limit: Duration,
     ) -> Result<R::Response, RequestFailure> {
-        let started = Instant::now();
-        let outcome = tokio::time::timeout(limit, self.messenger.request(Outgoing(request))).await;
-        let outcome = match outcome {
-            Ok(Ok(Incoming(response))) => Ok(response),
+        let (started, sent) = (Instant::now(), AtomicUsize::new(0));
+        let asked = self.messenger.request(Outgoing { message: request, size: &sent });
+        let outcome = match tokio::time::timeout(limit, asked).await {
+            Ok(Ok(Incoming { message, size })) => Ok((message, size)),
             Ok(Err(error)) => Err(request_failure(&error)),
             Err(_) => {
                 self.control.retire(format!("{} was not answered within {limit:?}", R::NAME));
                 Err(RequestFailure::TimedOut(limit))
             }
         };
+        let received = outcome.as_ref().map_or(0, |(_, size)| *size);
+        self.note::<R>(started.elapsed(), sent.into_inner(), received, outcome.as_ref().err());
+        outcome.map(|(message, _)| message)
+    }
+
+    /// Counts and traces one exchange.
+    fn note<R: Api>(&self, took: Duration, sent: usize, received: usize, failure: Option<&RequestFailure>) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        for (metric, count) in [
+            (Metric::Requests, 1),
+            (Metric::RequestFailures, u64::from(failure.is_some())),
+            (Metric::RequestMicros, micros),
+            (Metric::BytesSent, sent as u64),
+            (Metric::BytesReceived, received as u64),
+        ] {
+            if count > 0 {
+                self.metrics.add(metric, R::NAME, count);
+            }
+        }
         tracing::debug!(
             target: "kafka_core::wire",
             api = R::NAME,
             version = self.version::<R>(),
             broker = &*self.broker,
-            elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            error = outcome.as_ref().err().map(tracing::field::display),
+            elapsed_us = micros,
+            sent_bytes = sent,
+            received_bytes = received,
+            error = failure.map(tracing::field::display),
             "request"
         );
-        outcome
     }
 
     /// The version in which requests of this kind go out on this connection, `None` where broker and client share none.

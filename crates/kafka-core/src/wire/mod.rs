@@ -24,6 +24,8 @@ pub use tls::Tls;
 pub(crate) use tls::{AnyCertificate, AnyName};
 pub use versions::{APIS, Api, ApiInfo, ApiRange, api_name};
 
+use crate::Metrics;
+
 /// Encryption and authentication: `security.protocol` and what belongs to it.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
@@ -46,6 +48,8 @@ pub struct ConnectOptions {
     pub max_frame_bytes: usize,
     /// `reconnect.backoff.ms` and `reconnect.backoff.max.ms`: pauses between connection attempts to one broker.
     pub reconnect_backoff: (Duration, Duration),
+    /// Where requests and connections are counted.
+    pub metrics: Arc<Metrics>,
     /// Encryption and authentication; neither by default.
     pub security: Security,
 }
@@ -58,6 +62,7 @@ impl Default for ConnectOptions {
             request_timeout: Duration::from_secs(30),
             max_frame_bytes: 100 * 1024 * 1024 + 64 * 1024,
             reconnect_backoff: (Duration::from_millis(50), Duration::from_secs(1)),
+            metrics: Arc::default(),
             security: Security::default(),
         }
     }

@@ -7,6 +7,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use super::{Address, ConnectOptions, Connection};
+use crate::Metric;
 use crate::backoff::Backoff;
 use crate::error::Result;
 
@@ -66,6 +67,7 @@ impl Pool {
         }
         match Connection::open(address, Arc::clone(name), &self.options).await {
             Ok(connection) => {
+                self.options.metrics.add(Metric::Connections, name, 1);
                 let connection = Arc::new(connection);
                 connection.keep_authenticated(&self.options);
                 slot.backoff.reset();
@@ -73,6 +75,7 @@ impl Pool {
                 Ok(connection)
             }
             Err(error) => {
+                self.options.metrics.add(Metric::ConnectionFailures, name, 1);
                 slot.not_before = Some(Instant::now() + slot.backoff.next_pause(&mut fastrand::Rng::new()));
                 Err(error)
             }

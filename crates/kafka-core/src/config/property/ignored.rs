@@ -25,7 +25,7 @@ ignored! {
     Client, "No effect: sockets are left to the operating system, and small requests always leave at once.",
         "send.buffer.bytes" "receive.buffer.bytes" "socket.send.buffer.bytes" "socket.receive.buffer.bytes"
         "socket.keepalive.enable" "socket.nagle.disable" "socket.max.fails" "socket.blocking.max.ms"
-        "connections.max.idle.ms" "broker.address.ttl" "broker.address.family" "socket.copy.max.bytes"
+        "connections.max.idle.ms" "socket.connection.setup.timeout.max.ms" "reconnect.backoff.jitter.ms" "broker.address.ttl" "broker.address.family" "socket.copy.max.bytes"
         "message.copy.max.bytes" "max.in.flight.requests";
     Client, "No effect: versions are always negotiated with the broker.",
         "api.version.request" "api.version.request.timeout.ms" "api.version.fallback.ms" "broker.version.fallback"
@@ -44,7 +44,7 @@ ignored! {
         "sasl.kerberos.min.time.before.relogin" "sasl.kerberos.ticket.renew.jitter"
         "sasl.kerberos.ticket.renew.window.factor" "sasl.client.callback.handler.class"
         "sasl.login.callback.handler.class" "sasl.login.class" "sasl.login.read.timeout.ms"
-        "sasl.login.refresh.buffer.seconds" "sasl.login.refresh.window.jitter" "sasl.login.retry.backoff.ms"
+        "sasl.login.refresh.buffer.seconds" "sasl.login.refresh.min.period.seconds" "sasl.login.refresh.window.jitter" "sasl.login.retry.backoff.ms"
         "sasl.login.retry.backoff.max.ms" "sasl.oauthbearer.config" "enable.sasl.oauthbearer.unsecure.jwt"
         "sasl.oauthbearer.clock.skew.seconds" "sasl.oauthbearer.expected.audience"
         "sasl.oauthbearer.expected.issuer" "sasl.oauthbearer.header.urlencode"

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Kind::{Bool, Choice, Float, Int, List, Millis, Secret as Hidden, Text};
+use super::Kind::{Bool, Choice, Float, List, Millis, Secret as Hidden, Text};
 use crate::config::Secret;
 
 #[rustfmt::skip]
@@ -40,5 +40,4 @@ super::properties! { Security;
     SASL_OAUTHBEARER_EXTENSIONS: Vec<String> = "sasl.oauthbearer.extensions", List, Some(""), "SASL extensions to send with the token, name=value with commas (KIP-342).";
     SASL_LOGIN_CONNECT_TIMEOUT_MS: Duration = "sasl.login.connect.timeout.ms", Millis(1, 600_000), Some("10000"), "How long fetching a token may take.";
     SASL_LOGIN_REFRESH_WINDOW_FACTOR: f64 = "sasl.login.refresh.window.factor", Float(0.5, 1.0), Some("0.8"), "The part of a session's or token's lifetime after which a new one is made (KIP-368).";
-    SASL_LOGIN_REFRESH_MIN_PERIOD_SECONDS: i64 = "sasl.login.refresh.min.period.seconds", Int(0, 900), Some("60"), "Tokens are kept at least this long unless they end earlier.";
 }
