@@ -89,9 +89,9 @@ fn default_data_dir() -> Option<PathBuf> {
 fn greet(bootstrap: &str) {
     eprintln!("kafka-dev listens on {bootstrap}. Ctrl-C stops it.");
     eprintln!("In other terminals:");
-    eprintln!("  kafka-admin -b {bootstrap} topic list");
-    eprintln!("  kafka-produce -b {bootstrap} TOPIC");
-    eprintln!("  kafka-consume -b {bootstrap} TOPIC");
+    eprintln!("  kafka-admin -b {bootstrap} create-topic rider-updates --partitions 2");
+    eprintln!("  kafka-produce -b {bootstrap}");
+    eprintln!("  kafka-consume -b {bootstrap} user-1");
 }
 
 async fn stop_signal() -> std::io::Result<()> {
