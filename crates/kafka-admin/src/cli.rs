@@ -68,6 +68,24 @@ commands! {
     ListTopics list_topics,
     /// Show partitions, leaders, replicas, offsets and configuration of topics
     DescribeTopic describe_topic,
+    /// Change partitions, replication and configuration of topics
+    AlterTopic alter_topic,
+    /// Delete the records of topics up to an offset or time
+    TrimTopic trim_topic,
+    /// Delete all records of topics
+    EmptyTopic empty_topic,
+    /// Create a topic as another one is defined
+    CloneTopic clone_topic,
+    /// Show offsets of partitions, first, last or by time
+    ListOffsets list_offsets,
+    /// Show settings of topics, brokers, loggers, groups and client metrics
+    GetConfig get_config,
+    /// Change settings
+    SetConfig set_config,
+    /// Take settings back to their default
+    UnsetConfig unset_config,
+    /// List what has a configuration of its own
+    ListConfigResources list_config_resources,
     /// List groups with state and lag
     ListGroups list_groups,
     /// Show state, members, assignments, offsets and lag of groups
@@ -84,4 +102,30 @@ commands! {
     DeleteOffsets delete_offsets,
     /// Take members out of a group
     RemoveMember remove_member,
+    /// Show the cluster's id, controller and brokers
+    DescribeCluster describe_cluster,
+    /// Tell by the exit code whether every partition is led and replicated
+    CheckHealth check_health,
+    /// List brokers, running or not
+    ListBrokers list_brokers,
+    /// Show which APIs brokers speak
+    ApiVersions api_versions,
+    /// List features that brokers support and the cluster agreed on
+    ListFeatures list_features,
+    /// Change the level of cluster features
+    SetFeature set_feature,
+    /// Show the controllers' quorum
+    DescribeQuorum describe_quorum,
+    /// List log directories and the replicas in them
+    ListLogDirs list_log_dirs,
+    /// Take a dead broker out of the cluster
+    UnregisterBroker unregister_broker,
+    /// Move replicas to other brokers; shows a plan first
+    Reassign reassign,
+    /// Show which replicas are being moved
+    ListReassignments list_reassignments,
+    /// Stop moving replicas
+    CancelReassignment cancel_reassignment,
+    /// Elect leaders of partitions
+    ElectLeaders elect_leaders,
 }

@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod config_change;
 mod config_value;
 mod context;
 mod exporter;
@@ -10,6 +11,7 @@ mod group_state;
 mod names;
 mod offset_plan;
 mod partitions;
+mod reassign_plan;
 mod report;
 mod show;
 mod topic_state;
