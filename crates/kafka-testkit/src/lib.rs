@@ -10,6 +10,7 @@
 
 mod cluster;
 mod document;
+pub mod hostile;
 mod program;
 mod proxy;
 mod signal;

@@ -349,8 +349,8 @@ fn request_failure(error: &RequestError) -> RequestFailure {
             RequestFailure::Unsupported("it and this client share no version of the API".into())
         }
         RequestError::WriteError(error) => RequestFailure::Unencodable(error.to_string()),
-        RequestError::ReadError(error) => RequestFailure::Malformed(error.to_string()),
-        RequestError::ReadVersionedError(error) => RequestFailure::Malformed(error.to_string()),
+        RequestError::ReadError(error) => malformed(error),
+        RequestError::ReadVersionedError(error) => malformed(error),
         RequestError::TooMuchData { .. } => RequestFailure::Malformed(error.to_string()),
         RequestError::IO(error) | RequestError::ReadFramedMessageError(FrameError::IO(error)) => {
             io_failure(error)
@@ -358,6 +358,12 @@ fn request_failure(error: &RequestError) -> RequestFailure {
         RequestError::ReadFramedMessageError(error) => RequestFailure::Malformed(error.to_string()),
         other => RequestFailure::Disconnected(other.to_string()),
     }
+}
+
+/// What is wrong, without the messenger's words around it.
+fn malformed(error: &impl std::fmt::Display) -> RequestFailure {
+    let text = error.to_string();
+    RequestFailure::Malformed(text.rsplit("Malformed data: ").next().unwrap_or_default().to_owned())
 }
 
 fn io_failure(error: &std::io::Error) -> RequestFailure {
