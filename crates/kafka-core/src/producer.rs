@@ -9,6 +9,8 @@ mod report;
 mod sender;
 mod sequence;
 mod settle;
+#[cfg(test)]
+mod simulation;
 
 use std::future::Future;
 use std::sync::Arc;

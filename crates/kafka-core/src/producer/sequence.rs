@@ -10,11 +10,13 @@
 //! - A batch keeps its stamp when it is sent again. Whatever happened to the first try, the log holds it once.
 //! - Batches are pipelined only behind an acknowledged one. A broker that knows nothing of a producer takes any
 //!   sequence, so if the first batch failed, the second one would be taken and the first never again.
-//! - While a batch has to be sent again, it goes alone.
+//! - While a batch has to be sent again, it goes alone, and nothing new goes before it has its outcome: else the broker
+//!   might have forgotten it by then.
 //! - A batch that follows everything acknowledged and is refused as out of order proves a gap: an earlier one was given
 //!   up. Then a new epoch begins at sequence 0, but only when no batch is left whose outcome is unknown: the broker
 //!   would not recognise it under its new stamp. A batch with an unknown outcome is asked about, under its old stamp,
-//!   until there is an answer (KIP-360).
+//!   until there is an answer (KIP-360). One refusal is no answer yet: the request that was never answered may still lie
+//!   in the broker's socket, behind the one that closes the gap. It has to be refused again a while later.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -31,6 +33,8 @@ pub(crate) const MAX_UNRESOLVED: usize = 5;
 /// How long an acknowledgement tells that the broker knows this producer; brokers forget an idle one
 /// (`producer.id.expiration.ms`, a day by default).
 const ESTABLISHED_FOR: Duration = Duration::from_secs(300);
+/// How long after a first refusal a batch with an unanswered request has to be refused again.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// A producer id and its epoch: what stamps are made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +75,8 @@ pub(crate) struct Pending {
     pub(crate) attempts: u32,
     /// It was sent and no answer tells what became of it.
     pub(crate) maybe_written: bool,
+    /// When it was first refused as out of order while it was not certain that no broker has it.
+    pub(super) refused_at: Option<Instant>,
     pub(crate) last_error: Option<Error>,
 }
 
@@ -89,6 +95,7 @@ impl Pending {
             in_flight: None,
             attempts: 0,
             maybe_written: false,
+            refused_at: None,
             last_error: None,
         }
     }
@@ -204,7 +211,9 @@ impl PartitionQueue {
     }
 
     fn may_pipeline(&self, now: Instant) -> bool {
-        !self.idempotent || self.acknowledged_at.is_some_and(|instant| now < instant + ESTABLISHED_FOR)
+        let is_established = || self.acknowledged_at.is_some_and(|instant| now < instant + ESTABLISHED_FOR);
+        let is_retrying = || self.batches.iter().any(|batch| batch.attempts > 1 || batch.maybe_written);
+        !self.idempotent || (is_established() && !is_retrying())
     }
 
     fn in_flight(&self) -> usize {
@@ -294,15 +303,17 @@ impl PartitionQueue {
         }
     }
 
-    /// The broker does not take the batch where it stands. It certainly does not have it, then.
+    /// The broker does not take the batch where it stands, so it does not have it.
     pub(crate) fn out_of_order(&mut self, id: u64, error: Error, now: Instant, rng: &mut fastrand::Rng) {
         let is_first = self.batches.front().is_some_and(|batch| batch.id == id);
         let Some(batch) = self.get_mut(id) else { return };
         batch.in_flight = None;
-        batch.maybe_written = false;
         batch.last_error = Some(error);
-        if is_first {
-            self.gap = true;
+        let refused_at = *batch.refused_at.get_or_insert(now);
+        let is_settled = !batch.maybe_written || now >= refused_at + SETTLED_AFTER;
+        batch.maybe_written &= !is_settled;
+        self.gap |= is_first && is_settled;
+        if is_first || !is_settled {
             self.pause(now, rng);
         }
     }
@@ -445,7 +456,12 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert_eq!(next(&queue, later), Some(2), "so it is asked about under its old stamp");
         assert_eq!(sequence(&mut queue, 2), 20);
-        queue.out_of_order(2, error(), now, &mut rng);
+        queue.out_of_order(2, error(), later, &mut rng);
+        assert!(!queue.wants_new_epoch(), "its first request may still arrive");
+        let much_later = later + SETTLED_AFTER;
+        assert_eq!(next(&queue, much_later), Some(2));
+        assert_eq!(sequence(&mut queue, 2), 20);
+        queue.out_of_order(2, error(), much_later, &mut rng);
         assert!(queue.wants_new_epoch());
         queue.begin_epoch(Some(Identity { producer_id: 7, epoch: 1 }));
         let (_, stamp) = queue.send(1, 9, Some(FIRST), false).unwrap();
