@@ -6,6 +6,8 @@
 mod choice;
 mod offsets;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
