@@ -113,6 +113,17 @@ impl PayloadFormat {
         }
     }
 
+    /// The bytes that `text` stands for; `None` where it is not in this format, or where the format is only for showing.
+    #[must_use]
+    pub fn read(&self, text: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Utf8 => Some(text.to_vec()),
+            Self::Hex => read_hex(text),
+            Self::Base64 => base64::decode(std::str::from_utf8(text).ok()?),
+            _ => None,
+        }
+    }
+
     /// Appends `bytes` as one JSON value.
     pub(crate) fn write_json(&self, out: &mut Vec<u8>, bytes: Option<&[u8]>) {
         let start = out.len();
@@ -206,6 +217,12 @@ pub(crate) fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+fn read_hex(text: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    pairs.iter().map(|[high, low]| Some((digit(*high)? << 4) | digit(*low)?)).collect()
+}
+
 fn write_pack(out: &mut Vec<u8>, items: &[PackItem], bytes: &[u8]) -> Option<()> {
     let mut rest = bytes;
     for (index, item) in items.iter().enumerate() {
@@ -290,6 +307,17 @@ mod tests {
         assert_eq!(shown("int", &[0xff, 0xff, 0xff, 0xfe]), "-2");
         assert_eq!(shown("double", &1.5_f64.to_be_bytes()), "1.5");
         assert_eq!(shown("<hB>Hs", &[1, 0, 200, 1, 0, b'x', b'y']), "1 200 256 xy");
+    }
+
+    #[test]
+    fn what_is_shown_in_digits_can_be_read_back() {
+        for format in [PayloadFormat::Hex, PayloadFormat::Base64, PayloadFormat::Utf8] {
+            let mut shown = Vec::new();
+            format.write(&mut shown, &[0, 15, 255]);
+            assert_eq!(format.read(&shown), Some(vec![0, 15, 255]), "{format:?}");
+        }
+        assert_eq!(PayloadFormat::Hex.read(b"0"), None);
+        assert_eq!(PayloadFormat::Hex.read(b"0x"), None);
     }
 
     #[test]

@@ -185,6 +185,21 @@ fn parse_item(chars: &mut std::str::Chars<'_>) -> Result<Item, String> {
     })
 }
 
+/// Reads the escapes that formats know in any text: `\\t` is a tab.
+///
+/// # Errors
+/// Which escape is unknown.
+pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let (mut bytes, mut chars) = (Vec::with_capacity(text.len()), text.chars());
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => bytes.push(parse_escape(&mut chars)?),
+            c => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    Ok(bytes)
+}
+
 fn parse_escape(chars: &mut std::str::Chars<'_>) -> Result<u8, String> {
     Ok(match chars.next() {
         Some('n') => b'\n',
@@ -223,6 +238,12 @@ mod tests {
                 Item::Json
             ]
         );
+    }
+
+    #[test]
+    fn escapes_are_read_outside_of_formats_as_well() {
+        assert_eq!(unescape(r"a\tä\x1f").unwrap(), "a\tä\x1f".as_bytes());
+        assert!(unescape(r"\q").is_err());
     }
 
     #[test]
