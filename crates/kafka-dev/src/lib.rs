@@ -15,7 +15,6 @@
 //! ```
 
 mod api;
-mod auth;
 mod broker;
 mod clock;
 mod cluster;
@@ -29,7 +28,6 @@ mod journal;
 mod log;
 mod server;
 mod shared;
-mod tls;
 mod txn;
 
 pub use broker::{Broker, StartError};

@@ -1,3 +1,26 @@
-//! `kafka-produce`.
+//! `kafka-produce`: lines from a prompt, a pipe or files become records.
 
-fn main() {}
+mod args;
+mod deliveries;
+mod explain;
+mod failed;
+mod form;
+mod gate;
+mod input;
+mod job;
+mod pace;
+mod placement;
+mod progress;
+mod prompt;
+mod run;
+mod sink;
+mod stream;
+mod tally;
+mod topic;
+mod voice;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kafka_cli::run(run::run)
+}

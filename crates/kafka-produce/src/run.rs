@@ -1,0 +1,154 @@
+//! One run from the command line to the exit code: which of prompt, stream and explanation it is, and how it ends.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use kafka_cli::{Exit, Session};
+use kafka_core::config::property;
+use kafka_core::producer::Partitioner;
+
+use crate::args::{Args, ReportArgs};
+use crate::deliveries::{Acks, Deliveries};
+use crate::explain::Explainer;
+use crate::failed::Failed;
+use crate::form::Form;
+use crate::gate::{Gate, run_until_stopped};
+use crate::input::{Cut, Pieces};
+use crate::job::{self, Job};
+use crate::pace::Pace;
+use crate::placement::Placement;
+use crate::progress::{Panel, Progress};
+use crate::prompt::{Prompt, PromptWords, Typing};
+use crate::sink::Sink;
+use crate::stream::{End, Stream};
+use crate::topic;
+use crate::voice::Voice;
+
+/// A line may be this many times as large as a record: base64 and JSON take more room than what they say.
+const LINE_PER_RECORD: usize = 8;
+
+pub(crate) fn run(mut args: Args) -> Result<Exit> {
+    let job = Job::new(&mut args)?;
+    let is_typed = job.sources.is_stdin() && std::io::stdin().is_terminal();
+    let is_prompt = is_typed && job.cut == Cut::LINES && !args.sending.explain;
+    let session = job::connection(&args, is_prompt)?.start()?;
+    session.client.cluster().want([job.topic.as_str().into()]);
+    session.connect()?;
+    let allow_create = args.sending.allow_create;
+    let found = topic::find(&session, &job.topic, allow_create, job.recipe.placement.highest())?;
+    if args.sending.explain {
+        let partitions = u32::try_from(found.partitions.len()).unwrap_or(u32::MAX);
+        return explain(&session, job, partitions);
+    }
+    if is_prompt { type_lines(&session, job, &args) } else { stream(&session, job, &args) }
+}
+
+fn explain(session: &Session, job: Job, partitions: u32) -> Result<Exit> {
+    let configured = session.client.config().get(property::PARTITIONER).parse::<Partitioner>()?;
+    let gate = Arc::new(Gate::default());
+    let voice = Voice::stderr();
+    let deliveries = Deliveries::new(Acks::Silent, Failed::new(None, &voice), voice);
+    let limit = session.client.config().get(property::MAX_REQUEST_SIZE);
+    let explainer = Explainer {
+        pieces: Pieces::new(job.sources, job.cut, limit.saturating_mul(LINE_PER_RECORD)),
+        recipe: job.recipe,
+        topic: job.topic,
+        partitions,
+        partitioner: job.partitioner.unwrap_or(configured),
+        gate: Arc::clone(&gate),
+        deliveries: deliveries.clone(),
+        left: job.count.unwrap_or(u64::MAX),
+    };
+    run_until_stopped(session, &gate, move || explainer.run())?.unwrap_or(Ok(()))?;
+    let exit = deliveries.tally().exit();
+    Ok(exit)
+}
+
+fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
+    let panel = Panel::default();
+    let voice = panel.voice();
+    let acks = match (args.report.output, args.report.verbose) {
+        (Some(_), _) => Acks::Json,
+        (None, true) => Acks::Said,
+        (None, false) => Acks::Silent,
+    };
+    let failed = Failed::new(args.report.failed_file.as_deref(), &voice);
+    let deliveries = Deliveries::new(acks, failed, voice.clone());
+    let gate = Arc::new(Gate::default());
+    let sink = Sink::open(session, job.partitioner, Arc::clone(&gate), deliveries.handler()?)?;
+    let limit = sink.record_limit().saturating_mul(LINE_PER_RECORD);
+    let (progress, size) = (Arc::new(Progress::default()), job.sources.size());
+    let stream = Stream {
+        pieces: Pieces::new(job.sources, job.cut, limit),
+        recipe: job.recipe,
+        topic: sink.topic(&job.topic)?,
+        sink: sink.clone(),
+        gate: Arc::clone(&gate),
+        deliveries: deliveries.clone(),
+        pace: job.rate.map(|rate| Pace::new(rate, Instant::now())),
+        left: job.count.unwrap_or(u64::MAX),
+        tee: args.report.tee,
+        progress: Arc::clone(&progress),
+    };
+    let is_shown = !args.report.quiet && !args.report.verbose;
+    let watch = is_shown.then(|| panel.watch(progress, size, sink.clone())).transpose()?;
+    let ended = run_until_stopped(session, &gate, move || stream.run())?;
+    sink.flush();
+    if let Some(watch) = watch {
+        watch.stop();
+    }
+    let exit = finish(&deliveries, &job.topic, &args.report, &voice)?;
+    match ended {
+        Some(Ok(End::Broken(place, error))) => {
+            voice.say(&format!("stopped at {place}, which was not sent"));
+            Err(error.into())
+        }
+        Some(Err(error)) => Err(error),
+        Some(Ok(End::Read)) | None => Ok(exit),
+    }
+}
+
+fn type_lines(session: &Session, job: Job, args: &Args) -> Result<Exit> {
+    let prompt = Prompt::open(known_words(&job))?;
+    let voice = prompt.voice();
+    let acks = if args.report.output.is_some() { Acks::Json } else { Acks::Timed };
+    let failed = Failed::new(args.report.failed_file.as_deref(), &voice);
+    let deliveries = Deliveries::new(acks, failed, voice.clone());
+    let gate = Arc::new(Gate::default());
+    let sink = Sink::open(session, job.partitioner, Arc::clone(&gate), deliveries.handler()?)?;
+    let typing = Typing {
+        topic: sink.topic(&job.topic)?,
+        recipe: job.recipe,
+        sink: sink.clone(),
+        deliveries: deliveries.clone(),
+        gate,
+    };
+    let ended = prompt.run(session, typing);
+    sink.flush();
+    let exit = finish(&deliveries, &job.topic, &args.report, &voice)?;
+    ended.map(|()| exit)
+}
+
+/// The words that routes know can be completed before they were typed once.
+fn known_words(job: &Job) -> PromptWords {
+    match (&job.recipe.form, &job.recipe.placement) {
+        (Form::Fields(fields), Placement::Routes(routes)) => {
+            PromptWords::new(routes.names().map(|name| (fields.routed(), name.to_owned())))
+        }
+        _ => PromptWords::default(),
+    }
+}
+
+/// Says what there is to say when every record has its outcome.
+fn finish(deliveries: &Deliveries, topic: &str, report: &ReportArgs, voice: &Voice) -> Result<Exit> {
+    let told = deliveries.finish();
+    let tally = deliveries.tally();
+    if !report.quiet || !tally.is_clean() {
+        tally.report(topic).iter().for_each(|line| voice.say(line));
+    }
+    let exit = tally.exit();
+    drop(tally);
+    told.map(|()| exit)
+}

@@ -1,0 +1,181 @@
+//! What became of the records, counted by partition, and the sentence at the end. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use kafka_cli::Exit;
+use kafka_core::ErrorKind;
+
+/// More partitions than this are only counted at the end.
+const LISTED_PARTITIONS: usize = 12;
+
+/// The records of one partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Count {
+    sent: u64,
+    failed: u64,
+    possibly_written: u64,
+    /// The last reason for a failure.
+    reason: Option<String>,
+}
+
+/// All that is known about the records of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    partitions: BTreeMap<(String, i32), Count>,
+    /// Lines that could not be read.
+    unreadable: u64,
+    /// Records that the producer did not take.
+    refused: u64,
+    is_denied: bool,
+}
+
+impl Tally {
+    /// The broker has them.
+    pub(crate) fn sent(&mut self, topic: &str, partition: i32, records: u64) {
+        self.count(topic, partition).sent += records;
+    }
+
+    /// The broker has them not, or perhaps.
+    pub(crate) fn failed(
+        &mut self,
+        (topic, partition): (&str, i32),
+        records: u64,
+        reason: String,
+        kind: ErrorKind,
+        possibly_written: bool,
+    ) {
+        self.is_denied |= kind == ErrorKind::Denied;
+        let count = self.count(topic, partition);
+        count.failed += records;
+        if possibly_written {
+            count.possibly_written += records;
+        }
+        count.reason = Some(reason);
+    }
+
+    /// A line could not be read.
+    pub(crate) fn unreadable(&mut self) {
+        self.unreadable += 1;
+    }
+
+    /// A record was not taken, because it is too large for example.
+    pub(crate) fn refused(&mut self) {
+        self.refused += 1;
+    }
+
+    fn count(&mut self, topic: &str, partition: i32) -> &mut Count {
+        // Borrowed keys of pairs cannot be looked up; this runs once for each batch.
+        self.partitions.entry((topic.to_owned(), partition)).or_default()
+    }
+
+    /// The records that were acknowledged.
+    pub(crate) fn total_sent(&self) -> u64 {
+        self.partitions.values().map(|count| count.sent).sum()
+    }
+
+    /// The records that were taken and not acknowledged.
+    pub(crate) fn total_failed(&self) -> u64 {
+        self.partitions.values().map(|count| count.failed).sum()
+    }
+
+    /// Whether everything that was read was acknowledged.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.unreadable + self.refused + self.total_failed() == 0
+    }
+
+    /// How the run ends.
+    pub(crate) fn exit(&self) -> Exit {
+        match (self.is_clean(), self.is_denied) {
+            (true, _) => Exit::Done,
+            (false, true) => Exit::Denied,
+            (false, false) => Exit::Failed,
+        }
+    }
+
+    /// What there is to say at the end, one line each. `topic` is the one that records went to if there were any.
+    pub(crate) fn report(&self, topic: &str) -> Vec<String> {
+        let mut lines = vec![self.sent_line(topic)];
+        for ((topic, partition), count) in self.partitions.iter().filter(|(_, count)| count.failed > 0) {
+            let mut line = format!("not acknowledged: {} of {topic}[{partition}]", records(count.failed));
+            if count.possibly_written > 0 {
+                // Writing to a String cannot fail.
+                let _ = write!(line, ", {} possibly written", count.possibly_written);
+            }
+            let _ = write!(line, ": {}", count.reason.as_deref().unwrap_or("unknown"));
+            lines.push(line);
+        }
+        if self.refused > 0 {
+            lines.push(format!("not sent: {}", records(self.refused)));
+        }
+        if self.unreadable > 0 {
+            let lines_word = if self.unreadable == 1 { "line" } else { "lines" };
+            lines.push(format!("not read: {} {lines_word}", self.unreadable));
+        }
+        lines
+    }
+
+    fn sent_line(&self, topic: &str) -> String {
+        let sent: Vec<_> = self.partitions.iter().filter(|(_, count)| count.sent > 0).collect();
+        let is_one_topic = sent.iter().all(|((name, _), _)| name == topic);
+        let mut line = format!("sent {}", records(self.total_sent()));
+        if is_one_topic {
+            let _ = write!(line, " to {topic}");
+        }
+        if sent.len() > LISTED_PARTITIONS {
+            let _ = write!(line, ", {} partitions", sent.len());
+            return line;
+        }
+        for (index, ((name, partition), count)) in sent.iter().enumerate() {
+            let separator = if index == 0 { ": " } else { ", " };
+            let name = if is_one_topic { "" } else { name };
+            let _ = write!(line, "{separator}{name}[{partition}] {}", count.sent);
+        }
+        line
+    }
+}
+
+fn records(count: u64) -> String {
+    if count == 1 { "1 record".to_owned() } else { format!("{count} records") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_says_how_many_went_where() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.report("t"), ["sent 0 records to t"]);
+        tally.sent("t", 1, 1);
+        tally.sent("t", 0, 3);
+        tally.sent("t", 1, 1);
+        assert_eq!(tally.report("t"), ["sent 5 records to t: [0] 3, [1] 2"]);
+        assert_eq!(tally.exit(), Exit::Done);
+        tally.sent("u", 0, 1);
+        assert_eq!(tally.report("t"), ["sent 6 records: t[0] 3, t[1] 2, u[0] 1"]);
+        (0..20).for_each(|partition| tally.sent("t", partition, 1));
+        assert!(tally.report("t")[0].ends_with(", 21 partitions"));
+    }
+
+    #[test]
+    fn what_was_not_sent_is_told_with_its_reason_and_the_exit_code_is_true() {
+        let mut tally = Tally::default();
+        tally.failed(("t", 2), 4, "no answer".into(), ErrorKind::Unreachable, true);
+        tally.unreadable();
+        assert_eq!(
+            tally.report("t"),
+            [
+                "sent 0 records to t",
+                "not acknowledged: 4 records of t[2], 4 possibly written: no answer",
+                "not read: 1 line"
+            ]
+        );
+        assert_eq!(tally.exit(), Exit::Failed);
+        tally.failed(("t", 0), 1, "no".into(), ErrorKind::Denied, false);
+        assert_eq!(tally.exit(), Exit::Denied);
+        let mut refused = Tally::default();
+        refused.refused();
+        assert_eq!(refused.exit(), Exit::Failed);
+    }
+}
