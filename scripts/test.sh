@@ -67,7 +67,7 @@ if ((!quick)); then
   step a real Kafka
   start_kafka KAFKA_TEST_ONE_NODE test-one
   start_kafka KAFKA_TEST_THREE_NODES test-three --nodes 3
-  start_kafka KAFKA_TEST_SECURE test-secure --tls --sasl
+  start_kafka KAFKA_TEST_SECURE test-secure --tls --sasl --set connections.max.reauth.ms=3000
 fi
 
 step tests

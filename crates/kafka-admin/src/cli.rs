@@ -27,6 +27,7 @@ pub(crate) struct Cli {
 
 /// What to do: a command on the cluster, or on this client's own configuration.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 pub(crate) enum Task {
     #[command(flatten)]
     Cluster(Command),
@@ -36,6 +37,10 @@ pub(crate) enum Task {
     /// This client's own properties
     #[command(subcommand)]
     Config(c::config::Command),
+    /// Print a completion script for a shell
+    Completions(c::completions::Args),
+    /// Print a manual page
+    Man(c::man::Args),
 }
 
 /// One row per command: its name and its file. `commands!` makes the subcommands and sends each to its `run`.
@@ -78,6 +83,8 @@ commands! {
     CloneTopic clone_topic,
     /// Show offsets of partitions, first, last or by time
     ListOffsets list_offsets,
+    /// Show which partition keys go to
+    PartitionFor partition_for,
     /// Show settings of topics, brokers, loggers, groups and client metrics
     GetConfig get_config,
     /// Change settings
@@ -128,4 +135,72 @@ commands! {
     CancelReassignment cancel_reassignment,
     /// Elect leaders of partitions
     ElectLeaders elect_leaders,
+    /// List access rules
+    ListAcls list_acls,
+    /// Add access rules
+    CreateAcl create_acl,
+    /// Delete access rules
+    DeleteAcl delete_acl,
+    /// List SCRAM users
+    ListUsers list_users,
+    /// Create a SCRAM user or change the password
+    SetUser set_user,
+    /// Delete SCRAM credentials of a user
+    DeleteUser delete_user,
+    /// List quotas
+    ListQuotas list_quotas,
+    /// Set or remove quotas
+    SetQuota set_quota,
+    /// List delegation tokens
+    ListTokens list_tokens,
+    /// Create a delegation token
+    CreateToken create_token,
+    /// Let a delegation token last longer
+    RenewToken renew_token,
+    /// End a delegation token
+    ExpireToken expire_token,
+    /// List transactional ids with their state
+    ListTransactions list_transactions,
+    /// Show the state of transactional ids
+    DescribeTransaction describe_transaction,
+    /// List producers of partitions; find hanging transactions
+    ListProducers list_producers,
+    /// End a hanging transaction
+    AbortTransaction abort_transaction,
+    /// Write what the cluster is as one document
+    Export export,
+    /// Show what differs from a document
+    Diff diff,
+    /// Make the cluster what a document says
+    Apply apply,
+    /// Check everything between this machine and the cluster
+    Doctor doctor,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_stands_in_the_help_with_its_own_words() {
+        let listed: Vec<_> =
+            include_str!("commands.txt").lines().filter_map(|line| line.strip_prefix("  ")).collect();
+        for command in Cli::command().get_subcommands() {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            let line = format!("{:<24}{about}", command.get_name());
+            assert!(listed.contains(&line.as_str()), "commands.txt lacks the line\n  {line}");
+        }
+        assert_eq!(
+            listed.len(),
+            Cli::command().get_subcommands().count(),
+            "commands.txt names what is not there"
+        );
+    }
 }

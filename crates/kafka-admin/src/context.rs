@@ -114,7 +114,8 @@ pub(crate) fn show<D: Serialize>(format: Format, documents: &[D], view: impl FnO
     write(|out| render::write_all(out, format, documents, view))
 }
 
-fn write(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+/// Writes to stdout through one buffer.
+pub(crate) fn write(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     write(&mut out).and_then(|()| out.flush()).context("writing to stdout")
 }

@@ -1,6 +1,7 @@
 //! `kafka-admin`: everything an operator does. One file per command in `commands`; each is arguments, a call on
 //! [`kafka_core::admin::Admin`], and rows to a renderer.
 
+mod acl_args;
 mod cli;
 mod commands;
 mod config_change;
@@ -14,6 +15,9 @@ mod partitions;
 mod reassign_plan;
 mod report;
 mod show;
+mod state;
+mod state_diff;
+mod token_view;
 mod topic_state;
 
 use std::process::ExitCode;
@@ -24,6 +28,8 @@ fn main() -> ExitCode {
     kafka_cli::run(|cli: Cli| match cli.command {
         Task::Profile(ref command) => commands::profile::run(command, &cli),
         Task::Config(ref command) => commands::config::run(command, &cli),
+        Task::Completions(ref args) => commands::completions::run(args),
+        Task::Man(ref args) => commands::man::run(args),
         Task::Cluster(command) => {
             let context = context::Context::start(&cli.connection, cli.output)?;
             context.run(command.run(&context))

@@ -15,8 +15,17 @@ pub(crate) fn encode(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// `bytes` as base64.
+#[must_use]
+pub fn encoded(bytes: &[u8]) -> String {
+    let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    encode(&mut out, bytes);
+    out.into_iter().map(char::from).collect()
+}
+
 /// The bytes behind `text`; `None` where it is not base64.
-pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
     if !text.len().is_multiple_of(4) {
         return None;

@@ -1,6 +1,6 @@
 //! What the Kafka tools share: connection flags, profiles, formats, tables, exit codes, progress.
 
-mod base64;
+pub mod base64;
 mod color;
 mod configuration;
 mod confirm;

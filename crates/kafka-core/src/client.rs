@@ -1,5 +1,7 @@
 //! The handle that everything else is made from: one configuration, one view of the cluster.
 
+mod second;
+
 use std::sync::Arc;
 
 use crate::Metrics;

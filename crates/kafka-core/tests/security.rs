@@ -2,9 +2,12 @@
 //! ACLs (`scripts/kafka.sh up --tls --sasl`).
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kafka_core::{Client, Config, Error, ErrorKind};
+use kafka_core::{Client, Config, Error, ErrorKind, Metric};
 use kafka_testkit::RealKafka;
 
 /// However it ends, it ends in this time.
@@ -141,4 +144,100 @@ fn an_unsecured_token_is_made_as_java_makes_it_and_a_wrong_one_is_refused() {
     ask(&kafka, "SASL_PLAINTEXT", &format!("{lines}{jaas}")).unwrap();
     let wrong = format!("{lines}sasl.oauthbearer.token=not.a.token\n");
     assert_refused(ask(&kafka, "SASL_PLAINTEXT", &wrong), ErrorKind::Denied, "refuses the token");
+}
+
+#[test]
+fn rskafkas_own_client_comes_from_the_same_configuration() {
+    let Some(kafka) = RealKafka::secure() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (listener, file) in
+        [("SSL", "ssl.properties"), ("SASL_SSL", "sasl-ssl-scram-sha-512-admin.properties")]
+    {
+        let mut config = Config::new();
+        config.read_properties(&client_file(&kafka, file), "f").unwrap();
+        config.set("bootstrap.servers", &kafka.listener(listener)).unwrap();
+        runtime.block_on(async {
+            let second = Client::new(config).unwrap().rskafka().await.unwrap();
+            second.list_topics().await.unwrap();
+        });
+    }
+}
+
+/// A token endpoint (KIP-768) that answers one request with `answer` and hands out what it was asked.
+fn token_endpoint(answer: String) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = String::new();
+        let mut buffer = [0; 4096];
+        while !asked.contains("grant_type=") {
+            let length = stream.read(&mut buffer).unwrap();
+            asked.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+        asked
+    });
+    (url, served)
+}
+
+fn http(status: &str, json: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+        json.len()
+    )
+}
+
+#[test]
+fn a_token_is_fetched_with_client_credentials() {
+    let Some(kafka) = RealKafka::secure() else { return };
+    // {"alg":"none"} . {"sub":"admin","iat":0,"exp":9999999999}
+    let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiIsImlhdCI6MCwiZXhwIjo5OTk5OTk5OTk5fQ.";
+    let (url, served) =
+        token_endpoint(http("200 OK", &format!(r#"{{"access_token":"{token}","expires_in":3600}}"#)));
+    let lines = format!(
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=OAUTHBEARER\nsasl.oauthbearer.token.endpoint.url={url}\n\
+         sasl.oauthbearer.client.id=me\nsasl.oauthbearer.client.secret=hunter2\nsasl.oauthbearer.scope=kafka all\n"
+    );
+    ask(&kafka, "SASL_PLAINTEXT", &lines).unwrap();
+    let asked = served.join().unwrap();
+    assert!(asked.starts_with("POST /token HTTP/1.1\r\n"), "{asked}");
+    // me:hunter2
+    assert!(asked.contains("Authorization: Basic bWU6aHVudGVyMg==\r\n"), "{asked}");
+    assert!(asked.ends_with("grant_type=client_credentials&scope=kafka+all"), "{asked}");
+}
+
+#[test]
+fn a_token_endpoint_that_refuses_ends_it_at_once_in_its_words() {
+    let Some(kafka) = RealKafka::secure() else { return };
+    let (url, served) =
+        token_endpoint(http("401 Unauthorized", r#"{"error_description":"unknown client me"}"#));
+    let lines = format!(
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=OAUTHBEARER\nsasl.oauthbearer.token.endpoint.url={url}\n\
+         sasl.oauthbearer.client.id=me\nsasl.oauthbearer.client.secret=hunter2\n"
+    );
+    assert_refused(ask(&kafka, "SASL_PLAINTEXT", &lines), ErrorKind::Denied, "unknown client me");
+    served.join().unwrap();
+}
+
+#[test]
+fn a_session_is_renewed_on_its_connection_before_it_ends() {
+    let Some(kafka) = RealKafka::secure() else { return };
+    let mut config = Config::new();
+    config.read_properties(&client_file(&kafka, "sasl-ssl-scram-sha-256-alice.properties"), "f").unwrap();
+    config.set("bootstrap.servers", &kafka.listener("SASL_SSL")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = Client::new(config).unwrap();
+        let first = client.cluster().any().await.unwrap();
+        // The secure cluster of scripts/test.sh has connections.max.reauth.ms=3000.
+        let until = Instant::now() + Duration::from_secs(4);
+        while Instant::now() < until {
+            client.cluster().refresh().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(!first.is_closed(), "the broker ended the session");
+        let handshakes = client.metrics().get(Metric::Requests, "SaslHandshake");
+        assert!(handshakes >= 2, "{handshakes} handshakes: is connections.max.reauth.ms set?");
+    });
 }

@@ -11,15 +11,17 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::clock::Clock;
 use crate::cluster::persist::Store;
 use crate::cluster::{Cluster, NewTopic, Node};
-use crate::config::{Config, TopicSpec};
+use crate::config::{Config, TlsIdentity, TopicSpec};
 use crate::group::Groups;
 use crate::handle::Handle;
 use crate::server;
 use crate::shared::{Control, Shared};
+use crate::tls;
 use crate::txn::Now;
 
 /// How often logs are cleaned; Kafka takes minutes, but here somebody is watching.
@@ -57,6 +59,9 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The certificate or its key cannot be used.
+    #[error("cannot use the certificate: {0}")]
+    Tls(io::Error),
     /// The thread of the cluster could not be made.
     #[error("cannot start the broker's thread: {0}")]
     Thread(io::Error),
@@ -85,7 +90,8 @@ impl Broker {
         cluster
             .restore(Clock::default().wall_ms())
             .map_err(|source| StartError::DataDir { dir: data_dir(&config), source })?;
-        for TopicSpec { name, partitions } in config.topics {
+        let Config { topics, users, tls, .. } = config;
+        for TopicSpec { name, partitions } in topics {
             if cluster.topics.contains_key(&name) {
                 continue;
             }
@@ -93,11 +99,18 @@ impl Broker {
             let created = cluster.create_topic(new);
             created.map_err(|refusal| StartError::Topic { name, reason: refusal.message })?;
         }
+        let tls = open_tls(tls.as_ref())?;
         let (control, commands) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::new(cluster, control));
+        let shared = Arc::new(Shared::new(cluster, users, tls, control));
         let thread = spawn(Arc::clone(&shared), listeners, commands)?;
         Ok(Handle::new(shared, thread))
     }
+}
+
+fn open_tls(identity: Option<&TlsIdentity>) -> Result<Option<Arc<ServerConfig>>, StartError> {
+    let Some(identity) = identity else { return Ok(None) };
+    let config = tls::server_config(&identity.certificates_pem, &identity.key_pem);
+    config.map(Some).map_err(StartError::Tls)
 }
 
 fn data_dir(config: &Config) -> PathBuf {

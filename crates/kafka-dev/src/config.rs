@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::auth::{User, Users};
+
 /// Settings of one cluster. Made with [`Config::in_memory`], changed with the methods, given to
 /// [`Broker::start`](crate::Broker::start).
 #[derive(Debug, Clone)]
@@ -14,9 +16,24 @@ pub struct Config {
     /// None for memory.
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) fsync: bool,
+    pub(crate) users: Users,
+    pub(crate) tls: Option<TlsIdentity>,
     pub(crate) auto_create_topics: bool,
     pub(crate) initial_rebalance_delay: Duration,
     pub(crate) min_session_timeout: Duration,
+}
+
+/// What the listeners show to clients, in PEM.
+#[derive(Clone)]
+pub(crate) struct TlsIdentity {
+    pub(crate) certificates_pem: Vec<u8>,
+    pub(crate) key_pem: Vec<u8>,
+}
+
+impl std::fmt::Debug for TlsIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsIdentity")
+    }
 }
 
 /// A topic that exists from the start.
@@ -36,6 +53,8 @@ impl Config {
             topics: Vec::new(),
             data_dir: None,
             fsync: false,
+            users: Users::default(),
+            tls: None,
             auto_create_topics: true,
             initial_rebalance_delay: Duration::ZERO,
             min_session_timeout: Duration::from_secs(6),
@@ -53,6 +72,32 @@ impl Config {
     /// as in Kafka, which counts on replicas instead.
     pub fn fsync(mut self, enabled: bool) -> Self {
         self.fsync = enabled;
+        self
+    }
+
+    /// Adds a user. With the first one, clients have to authenticate by SASL (PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512), and
+    /// access rules are enforced: a resource without any rule is open to every user.
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.users.by_name.insert(name.into(), User { password: password.into(), is_super: false });
+        self
+    }
+
+    /// As [`Config::user`], but access rules do not apply to this one.
+    pub fn super_user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.users.by_name.insert(name.into(), User { password: password.into(), is_super: true });
+        self
+    }
+
+    /// After how long clients have to authenticate again (`connections.max.reauth.ms`). Default: never.
+    pub fn sasl_session_lifetime(mut self, lifetime: Duration) -> Self {
+        self.users.session_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Speaks TLS only, with this certificate chain and key in PEM. Default: no TLS.
+    pub fn tls(mut self, certificates_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
+        let (certificates_pem, key_pem) = (certificates_pem.into(), key_pem.into());
+        self.tls = Some(TlsIdentity { certificates_pem, key_pem });
         self
     }
 

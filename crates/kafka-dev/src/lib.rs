@@ -15,6 +15,7 @@
 //! ```
 
 mod api;
+mod auth;
 mod broker;
 mod clock;
 mod cluster;
@@ -28,6 +29,7 @@ mod journal;
 mod log;
 mod server;
 mod shared;
+mod tls;
 mod txn;
 
 pub use broker::{Broker, StartError};

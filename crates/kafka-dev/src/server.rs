@@ -6,11 +6,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::api::{self, Connection, Outcome};
 use crate::frame::{self, RequestFrame};
@@ -18,6 +20,9 @@ use crate::shared::Shared;
 
 /// First size of the receive buffer; it grows to the largest request.
 const RECEIVE_BUFFER_BYTES: usize = 16 << 10;
+
+/// How long a client may take for its TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Accepts until the task is aborted, which also closes the connections.
 pub(crate) async fn listen(shared: Arc<Shared>, broker: i32, listeners: Vec<TcpListener>) {
@@ -35,15 +40,25 @@ async fn accept(shared: Arc<Shared>, broker: i32, listener: TcpListener) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(serve(Arc::clone(&shared), broker, stream, peer));
+                    connections.spawn(greet(Arc::clone(&shared), broker, stream, peer));
                 }
                 Err(error) => {
                     tracing::warn!(%error, broker, "cannot accept a connection");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
             Some(_) = connections.join_next() => {}
         }
+    }
+}
+
+/// Sets up TLS where it is on.
+async fn greet(shared: Arc<Shared>, broker: i32, stream: TcpStream, peer: SocketAddr) {
+    let Some(tls) = shared.tls.clone() else { return serve(shared, broker, stream, peer).await };
+    match tokio::time::timeout(HANDSHAKE_LIMIT, TlsAcceptor::from(tls).accept(stream)).await {
+        Ok(Ok(stream)) => serve(shared, broker, stream, peer).await,
+        Ok(Err(error)) => tracing::debug!(%error, broker, %peer, "no TLS"),
+        Err(_) => tracing::debug!(broker, %peer, "the TLS handshake took too long"),
     }
 }
 
@@ -68,8 +83,14 @@ async fn exchange(
         while let Some(bytes) = frame::next_frame(&mut received).map_err(io::Error::other)? {
             let request = RequestFrame::read(bytes).map_err(io::Error::other)?;
             match api::answer(&mut connection, request).await {
-                Outcome::Respond(response) => stream.write_all(&response).await?,
-                Outcome::RespondAndClose(response) => return stream.write_all(&response).await,
+                Outcome::Respond(response) => {
+                    stream.write_all(&response).await?;
+                    stream.flush().await?;
+                }
+                Outcome::RespondAndClose(response) => {
+                    stream.write_all(&response).await?;
+                    return stream.shutdown().await;
+                }
                 Outcome::NoResponse => {}
                 Outcome::Close(reason) => return Err(io::Error::other(reason)),
                 Outcome::Silence => return stay_silent(stream).await,

@@ -1,9 +1,11 @@
 //! What all connections of a cluster hold on to: the state behind its lock, the clock, the faults, the bells.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
+use tokio_rustls::rustls::ServerConfig;
 
+use crate::auth::Users;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::fault::Faults;
@@ -21,6 +23,8 @@ pub(crate) enum Control {
 pub(crate) struct Shared {
     cluster: Mutex<Cluster>,
     pub(crate) clock: Clock,
+    pub(crate) users: Arc<Users>,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) faults: Faults,
     /// Rung when records were added, leaders moved or topics went: fetches that wait look again.
     pub(crate) changed: Notify,
@@ -30,10 +34,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(cluster: Cluster, control: mpsc::UnboundedSender<Control>) -> Self {
+    pub(crate) fn new(
+        cluster: Cluster,
+        users: Users,
+        tls: Option<Arc<ServerConfig>>,
+        control: mpsc::UnboundedSender<Control>,
+    ) -> Self {
         Self {
             cluster: Mutex::new(cluster),
             clock: Clock::default(),
+            users: Arc::new(users),
+            tls,
             faults: Faults::default(),
             changed: Notify::new(),
             timers: Notify::new(),

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::driver::Stage;
 use super::lookup::{self, Lookup};
 use super::names::{check, some_text, text, topic_name};
+use super::security_names::AclOperation;
 use super::{Admin, OffsetSpec, Outcome};
 use crate::cluster::{Metadata, Topic};
 use crate::error::{Error, Result};
@@ -149,6 +150,31 @@ impl Admin {
             names.iter().filter_map(read).collect()
         };
         call.run(Stage::new(Lookup::Any, build, read), topics.to_vec()).await
+    }
+
+    /// What this user may do with a topic (Kafka 2.3).
+    ///
+    /// # Errors
+    /// The topic does not exist or may not be seen, or no answer in time.
+    pub async fn allowed_operations(&self, topic: &str) -> Result<Vec<AclOperation>> {
+        let name = topic.to_owned();
+        let build = move |_: i16| {
+            let wanted = MetadataRequestTopic::default().with_name(Some(topic_name(&name)));
+            Ok(MetadataRequest::default()
+                .with_topics(Some(vec![wanted]))
+                .with_allow_auto_topic_creation(false)
+                .with_include_topic_authorized_operations(true))
+        };
+        let name = topic.to_owned();
+        let read = move |answer: <MetadataRequest as Api>::Response| {
+            let missing = || Error::NotFound { subject: subject(&name), api: MetadataRequest::NAME };
+            let topic = answer.topics.into_iter().next().ok_or_else(missing)?;
+            check::<MetadataRequest>(subject(&name), topic.error_code, None).map_err(never_there)?;
+            let bits = topic.topic_authorized_operations;
+            let is_set = |operation: &AclOperation| bits >> operation.code() & 1 == 1;
+            Ok(AclOperation::ALL.iter().copied().filter(is_set).collect())
+        };
+        self.ask("asking for permissions", build, read).await
     }
 
     /// Adds partitions to topics, or only checks whether they could be added.

@@ -6,6 +6,8 @@ use kafka_protocol::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, code_of};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 use crate::txn::Producer;
 
 impl Serve for AddOffsetsToTxnRequest {
@@ -24,5 +26,10 @@ impl Serve for AddOffsetsToTxnRequest {
 
     fn refuse(&self, _version: i16, error: ResponseError) -> AddOffsetsToTxnResponse {
         AddOffsetsToTxnResponse::default().with_error_code(error.code())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        let group = Access::new(Operation::Read, Resource::Group, &self.group_id);
+        vec![group, Access::new(Operation::Write, Resource::TransactionalId, &self.transactional_id)]
     }
 }

@@ -12,6 +12,7 @@ use kafka_protocol::messages::add_partitions_to_txn_response::{
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 use crate::txn::{Now, Producer};
 
@@ -49,6 +50,11 @@ impl Serve for AddPartitionsToTxnRequest {
     fn topics(&self, _cluster: &Cluster) -> Vec<String> {
         let topics = self.transactions.iter().flat_map(|transaction| &transaction.topics);
         topics.chain(&self.v3_and_below_topics).map(|topic| topic.name.to_string()).collect()
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        topics.map(|topic| Access::new(Operation::Write, Resource::Topic, &topic)).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use kafka_protocol::messages::alter_configs_response::{AlterConfigsResourceRespo
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, describe_configs, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::topic::Topic;
 use crate::cluster::{Cluster, Refusal};
 
@@ -28,6 +29,17 @@ impl Serve for AlterConfigsRequest {
         let refusal = Refusal::new(error, error.to_string());
         let results = self.resources.iter().map(|resource| result(resource, Some(&refusal)));
         AlterConfigsResponse::default().with_responses(results.collect())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        let resources = self.resources.iter();
+        let needs = resources.map(|resource| match resource.resource_type {
+            describe_configs::TOPIC => {
+                Access::new(Operation::AlterConfigs, Resource::Topic, &resource.resource_name)
+            }
+            _ => Access::to_cluster(Operation::AlterConfigs),
+        });
+        needs.collect()
     }
 }
 

@@ -11,6 +11,7 @@ use kafka_protocol::protocol::VersionRange;
 use uuid::Uuid;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 use crate::group::next_gen::assignor::Slot;
 use crate::group::next_gen::{self, NextGenGroup};
@@ -38,6 +39,11 @@ impl Serve for ConsumerGroupDescribeRequest {
     fn refuse(&self, _version: i16, error: ResponseError) -> ConsumerGroupDescribeResponse {
         let groups = self.group_ids.iter().map(|id| failure(id, error));
         ConsumerGroupDescribeResponse::default().with_groups(groups.collect())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        let groups = self.group_ids.iter();
+        groups.map(|id| Access::new(Operation::Describe, Resource::Group, id)).collect()
     }
 }
 

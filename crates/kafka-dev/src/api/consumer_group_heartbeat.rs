@@ -12,6 +12,8 @@ use kafka_protocol::protocol::VersionRange;
 use uuid::Uuid;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 use crate::group::next_gen::assignor::Slot;
 use crate::group::next_gen::{Beat, Heard};
 
@@ -47,6 +49,10 @@ impl Serve for ConsumerGroupHeartbeatRequest {
         ConsumerGroupHeartbeatResponse::default()
             .with_error_code(error.code())
             .with_error_message(Some(text(error.to_string())))
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        vec![Access::new(Operation::Read, Resource::Group, &self.group_id)]
     }
 }
 

@@ -8,6 +8,7 @@ use kafka_protocol::messages::create_partitions_response::{
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::{Cluster, Refusal};
 
 impl Serve for CreatePartitionsRequest {
@@ -33,6 +34,11 @@ impl Serve for CreatePartitionsRequest {
 
     fn topics(&self, _cluster: &Cluster) -> Vec<String> {
         self.topics.iter().map(|topic| topic.name.to_string()).collect()
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        topics.map(|topic| Access::new(Operation::Alter, Resource::Topic, &topic)).collect()
     }
 }
 

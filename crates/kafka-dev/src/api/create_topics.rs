@@ -11,6 +11,7 @@ use kafka_protocol::protocol::VersionRange;
 use uuid::Uuid;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::topic::Topic;
 use crate::cluster::{Cluster, NewTopic, Refusal, settings};
 
@@ -52,6 +53,11 @@ impl Serve for CreateTopicsRequest {
 
     fn topics(&self, _cluster: &Cluster) -> Vec<String> {
         self.topics.iter().map(|topic| topic.name.to_string()).collect()
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        topics.map(|topic| Access::new(Operation::Create, Resource::Topic, &topic)).collect()
     }
 }
 

@@ -6,6 +6,8 @@ use kafka_protocol::messages::{DeleteGroupsRequest, GroupId};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, code_of};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 
 impl Serve for DeleteGroupsRequest {
     const SERVED: VersionRange = VersionRange { min: 0, max: 2 };
@@ -21,6 +23,11 @@ impl Serve for DeleteGroupsRequest {
     fn refuse(&self, _version: i16, error: ResponseError) -> DeleteGroupsResponse {
         let results = self.groups_names.iter().map(|id| result(id, error.code()));
         DeleteGroupsResponse::default().with_results(results.collect())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        let groups = self.groups_names.iter();
+        groups.map(|id| Access::new(Operation::Delete, Resource::Group, id)).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use kafka_protocol::protocol::VersionRange;
 use uuid::Uuid;
 
 use super::{Call, Serve, code, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 
 impl Serve for DeleteTopicsRequest {
@@ -54,6 +55,11 @@ impl Serve for DeleteTopicsRequest {
             None => cluster.topic_name(state.topic_id).map(str::to_owned),
         };
         states(self).into_iter().filter_map(name).collect()
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        topics.map(|topic| Access::new(Operation::Delete, Resource::Topic, &topic)).collect()
     }
 }
 

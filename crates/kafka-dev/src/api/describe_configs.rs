@@ -8,6 +8,7 @@ use kafka_protocol::messages::describe_configs_response::{
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::settings::{self, Setting};
 use crate::cluster::{Cluster, Refusal};
 
@@ -46,6 +47,15 @@ impl Serve for DescribeConfigsRequest {
         let refusal = Refusal::new(error, error.to_string());
         let refused = self.resources.iter().map(|resource| failure(resource, &refusal));
         DescribeConfigsResponse::default().with_results(refused.collect())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        let resources = self.resources.iter();
+        let needs = resources.map(|resource| match resource.resource_type {
+            TOPIC => Access::new(Operation::DescribeConfigs, Resource::Topic, &resource.resource_name),
+            _ => Access::to_cluster(Operation::DescribeConfigs),
+        });
+        needs.collect()
     }
 }
 

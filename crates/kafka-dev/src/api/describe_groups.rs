@@ -8,6 +8,8 @@ use kafka_protocol::messages::{DescribeGroupsRequest, GroupId};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 use crate::group::classic::{ClassicGroup, Member, State};
 
 /// First version that tells an unknown group by an error.
@@ -33,6 +35,11 @@ impl Serve for DescribeGroupsRequest {
     fn refuse(&self, version: i16, error: ResponseError) -> DescribeGroupsResponse {
         let groups = self.groups.iter().map(|id| failure(id, error, version));
         DescribeGroupsResponse::default().with_groups(groups.collect())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        let groups = self.groups.iter();
+        groups.map(|id| Access::new(Operation::Describe, Resource::Group, id)).collect()
     }
 }
 

@@ -8,6 +8,8 @@ use kafka_protocol::messages::{DescribeLogDirsRequest, TopicName};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation};
+use crate::cluster::Cluster;
 use crate::cluster::topic::Topic;
 
 impl Serve for DescribeLogDirsRequest {
@@ -35,6 +37,10 @@ impl Serve for DescribeLogDirsRequest {
     fn refuse(&self, version: i16, error: ResponseError) -> DescribeLogDirsResponse {
         let code = if version >= 3 { error.code() } else { 0 };
         DescribeLogDirsResponse::default().with_error_code(code)
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        vec![Access::to_cluster(Operation::Describe)]
     }
 }
 

@@ -8,6 +8,7 @@ use kafka_protocol::messages::{DescribeProducersRequest, ProducerId};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 use crate::cluster::topic::Partition;
 
@@ -41,6 +42,11 @@ impl Serve for DescribeProducersRequest {
 
     fn topics(&self, _cluster: &Cluster) -> Vec<String> {
         self.topics.iter().map(|topic| topic.name.to_string()).collect()
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        topics.map(|topic| Access::new(Operation::Read, Resource::Topic, &topic)).collect()
     }
 }
 

@@ -10,6 +10,7 @@ use kafka_protocol::protocol::VersionRange;
 
 use super::metadata::ids;
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 use crate::cluster::topic::{Partition, Topic};
 
@@ -62,6 +63,11 @@ impl Serve for DescribeTopicPartitionsRequest {
 
     fn topics(&self, _cluster: &Cluster) -> Vec<String> {
         self.topics.iter().map(|topic| topic.name.to_string()).collect()
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        topics.map(|topic| Access::new(Operation::Describe, Resource::Topic, &topic)).collect()
     }
 }
 

@@ -10,6 +10,8 @@ use kafka_protocol::messages::{DescribeTransactionsRequest, ProducerId, TopicNam
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 use crate::txn::Transaction;
 
 impl Serve for DescribeTransactionsRequest {
@@ -31,6 +33,11 @@ impl Serve for DescribeTransactionsRequest {
     fn refuse(&self, _version: i16, error: ResponseError) -> DescribeTransactionsResponse {
         let states = self.transactional_ids.iter().map(|id| failure(id, error));
         DescribeTransactionsResponse::default().with_transaction_states(states.collect())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        let ids = self.transactional_ids.iter();
+        ids.map(|id| Access::new(Operation::Describe, Resource::TransactionalId, id)).collect()
     }
 }
 

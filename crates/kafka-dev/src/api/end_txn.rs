@@ -5,6 +5,8 @@ use kafka_protocol::messages::{EndTxnRequest, EndTxnResponse, ProducerId};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 use crate::txn::Producer;
 
 /// First version of KIP-890.
@@ -39,5 +41,9 @@ impl Serve for EndTxnRequest {
             error => error,
         };
         EndTxnResponse::default().with_error_code(error.code())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        vec![Access::new(Operation::Write, Resource::TransactionalId, &self.transactional_id)]
     }
 }

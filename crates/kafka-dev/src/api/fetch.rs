@@ -12,6 +12,7 @@ use kafka_protocol::protocol::VersionRange;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 use crate::cluster::topic::Partition;
 
@@ -62,6 +63,11 @@ impl Serve for FetchRequest {
             None => topic.topic.to_string(),
         };
         self.topics.iter().map(name).collect()
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        topics.map(|topic| Access::new(Operation::Read, Resource::Topic, &topic)).collect()
     }
 }
 

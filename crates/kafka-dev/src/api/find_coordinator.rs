@@ -6,6 +6,7 @@ use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinator
 use kafka_protocol::protocol::{StrBytes, VersionRange};
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 
 /// First version that asks for several at once.
@@ -27,6 +28,12 @@ impl Serve for FindCoordinatorRequest {
 
     fn refuse(&self, version: i16, error: ResponseError) -> FindCoordinatorResponse {
         respond(self, version, |key| failure(key, error))
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        let resource = if self.key_type == GROUP { Resource::Group } else { Resource::TransactionalId };
+        let keys = self.coordinator_keys.iter().chain(Some(&self.key).filter(|key| !key.is_empty()));
+        keys.map(|key| Access::new(Operation::Describe, resource, key)).collect()
     }
 }
 

@@ -5,6 +5,8 @@ use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, code_of};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 
 impl Serve for HeartbeatRequest {
     const SERVED: VersionRange = VersionRange { min: 0, max: 4 };
@@ -22,5 +24,9 @@ impl Serve for HeartbeatRequest {
 
     fn refuse(&self, _version: i16, error: ResponseError) -> HeartbeatResponse {
         HeartbeatResponse::default().with_error_code(error.code())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        vec![Access::new(Operation::Read, Resource::Group, &self.group_id)]
     }
 }

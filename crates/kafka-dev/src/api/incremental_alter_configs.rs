@@ -11,7 +11,8 @@ use kafka_protocol::messages::incremental_alter_configs_response::{
 };
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Call, Serve, alter_configs, text};
+use super::{Call, Serve, alter_configs, describe_configs, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::topic::Topic;
 use crate::cluster::{Cluster, Refusal};
 
@@ -37,6 +38,17 @@ impl Serve for IncrementalAlterConfigsRequest {
         let refusal = Refusal::new(error, error.to_string());
         let results = self.resources.iter().map(|resource| result(resource, Some(&refusal)));
         IncrementalAlterConfigsResponse::default().with_responses(results.collect())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        let resources = self.resources.iter();
+        let needs = resources.map(|resource| match resource.resource_type {
+            describe_configs::TOPIC => {
+                Access::new(Operation::AlterConfigs, Resource::Topic, &resource.resource_name)
+            }
+            _ => Access::to_cluster(Operation::AlterConfigs),
+        });
+        needs.collect()
     }
 }
 

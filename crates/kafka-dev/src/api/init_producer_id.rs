@@ -7,6 +7,8 @@ use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, Pr
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 use crate::txn::Producer;
 
 /// First version whose clients know PRODUCER_FENCED.
@@ -30,6 +32,13 @@ impl Serve for InitProducerIdRequest {
             error => error,
         };
         InitProducerIdResponse::default().with_error_code(error.code()).with_producer_epoch(-1)
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        vec![match &self.transactional_id {
+            Some(id) => Access::new(Operation::Write, Resource::TransactionalId, id),
+            None => Access::to_cluster(Operation::IdempotentWrite),
+        }]
     }
 }
 

@@ -10,6 +10,8 @@ use kafka_protocol::protocol::VersionRange;
 use uuid::Uuid;
 
 use super::{Call, Serve, code, text};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 use crate::group::classic::{JoinRequest, Joined};
 
 const REBALANCE_TIMEOUT_VERSION: i16 = 1;
@@ -48,6 +50,10 @@ impl Serve for JoinGroupRequest {
             members: Vec::new(),
         };
         respond(joined, version)
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        vec![Access::new(Operation::Read, Resource::Group, &self.group_id)]
     }
 }
 

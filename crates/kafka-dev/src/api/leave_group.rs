@@ -6,6 +6,8 @@ use kafka_protocol::messages::leave_group_response::{LeaveGroupResponse, MemberR
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, code_of};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 
 /// First version that names several members.
 const BATCH_VERSION: i16 = 3;
@@ -40,6 +42,10 @@ impl Serve for LeaveGroupRequest {
 
     fn refuse(&self, _version: i16, error: ResponseError) -> LeaveGroupResponse {
         LeaveGroupResponse::default().with_error_code(error.code())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        vec![Access::new(Operation::Read, Resource::Group, &self.group_id)]
     }
 }
 

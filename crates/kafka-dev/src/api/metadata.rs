@@ -10,6 +10,7 @@ use kafka_protocol::protocol::VersionRange;
 use uuid::Uuid;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::topic::{Partition, Topic};
 use crate::cluster::{Cluster, NewTopic, check_name};
 
@@ -22,8 +23,12 @@ impl Serve for MetadataRequest {
         let every = |topics: &Vec<MetadataRequestTopic>| call.version == 0 && topics.is_empty();
         let topics = match self.topics.filter(|topics| !every(topics)) {
             None => {
-                let named = |(name, topic): (&String, &Topic)| describe(name, topic);
-                cluster.topics.iter().map(named).collect()
+                let visible = |name: &str| {
+                    let access = Access::new(Operation::Describe, Resource::Topic, name);
+                    call.connection.may(&cluster, &access)
+                };
+                let topics = cluster.topics.iter().filter(|(name, _)| visible(name));
+                topics.map(|(name, topic)| describe(name, topic)).collect()
             }
             Some(asked) => asked.iter().map(|topic| find(&mut cluster, topic, auto_create)).collect(),
         };
@@ -59,6 +64,11 @@ impl Serve for MetadataRequest {
             None => cluster.topic_name(topic.topic_id).map(str::to_owned),
         };
         self.topics.iter().flatten().filter_map(name).collect()
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        topics.map(|topic| Access::new(Operation::Describe, Resource::Topic, &topic)).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Requests to answers: which APIs are served, one file each, and what all of them go through.
 //!
-//! A file per API implements [`Serve`] for its request and states the versions it answers. This one decodes, looks for
-//! faults, and encodes.
+//! A file per API implements [`Serve`] for its request and states the versions it answers. This one decodes, checks
+//! access, looks for faults, and encodes.
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
@@ -9,11 +9,14 @@ mod alter_configs;
 mod api_versions;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
+mod create_acls;
 mod create_partitions;
 mod create_topics;
+mod delete_acls;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_acls;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
@@ -38,6 +41,8 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
 mod sync_group;
 #[cfg(test)]
 mod tests;
@@ -46,12 +51,16 @@ mod txn_offset_commit;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, MutexGuard};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Request, StrBytes, VersionRange};
 
+use crate::auth::Users;
+use crate::auth::acl::{Access, Resource};
+use crate::auth::sasl::Sasl;
 use crate::cluster::Cluster;
 use crate::fault::{Fault, Target};
 use crate::frame::{self, RequestFrame};
@@ -82,11 +91,44 @@ pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
     pub(crate) broker: i32,
     pub(crate) peer: SocketAddr,
+    pub(crate) sasl: Sasl,
+    /// `User:name` once the client has authenticated.
+    principal: Option<String>,
+    /// When it has to do so again.
+    expires: Option<Instant>,
 }
 
 impl Connection {
     pub(crate) fn new(shared: Arc<Shared>, broker: i32, peer: SocketAddr) -> Self {
-        Self { shared, broker, peer }
+        Self { shared, broker, peer, sasl: Sasl::default(), principal: None, expires: None }
+    }
+
+    pub(crate) fn users(&self) -> Arc<Users> {
+        Arc::clone(&self.shared.users)
+    }
+
+    /// The client has shown who it is.
+    pub(crate) fn authenticated(&mut self, user: &str, now: Instant) {
+        self.principal = Some(format!("User:{user}"));
+        self.expires = self.shared.users.session_lifetime.map(|lifetime| now + lifetime);
+    }
+
+    /// Whether requests of this kind may be looked at before, or without, authentication.
+    fn admits(&self, key: ApiKey) -> bool {
+        let is_expired = self.expires.is_some_and(|expires| expires <= self.shared.clock.now());
+        let is_known = self.principal.is_some() && !is_expired;
+        let opens = matches!(key, ApiKey::ApiVersions | ApiKey::SaslHandshake | ApiKey::SaslAuthenticate);
+        is_known || opens || !self.shared.users.is_required()
+    }
+
+    /// Whether the access rules let this client do something.
+    pub(crate) fn may(&self, cluster: &Cluster, access: &Access) -> bool {
+        match &self.principal {
+            Some(principal) if !self.shared.users.is_super(principal) => {
+                cluster.acls.allows(principal, &self.peer.ip().to_string(), access)
+            }
+            _ => true,
+        }
     }
 }
 
@@ -98,6 +140,8 @@ pub(crate) struct Call<'a> {
     pub(crate) client_id: String,
     /// Set where the connection is to be closed instead of answering, with the reason.
     pub(crate) disconnect: Option<String>,
+    /// Set where it is to be closed after the answer.
+    pub(crate) close_after: bool,
 }
 
 impl Call<'_> {
@@ -147,6 +191,11 @@ pub(crate) trait Serve: Request {
 
     /// The topics it names, for fault rules.
     fn topics(&self, _cluster: &Cluster) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What the client must be allowed to do.
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
         Vec::new()
     }
 
@@ -202,6 +251,11 @@ served! {
     TxnOffsetCommit => TxnOffsetCommitRequest,
     DescribeTransactions => DescribeTransactionsRequest,
     ListTransactions => ListTransactionsRequest,
+    CreateAcls => CreateAclsRequest,
+    DescribeAcls => DescribeAclsRequest,
+    DeleteAcls => DeleteAclsRequest,
+    SaslHandshake => SaslHandshakeRequest,
+    SaslAuthenticate => SaslAuthenticateRequest,
     DescribeGroups => DescribeGroupsRequest,
     ListGroups => ListGroupsRequest,
     DeleteGroups => DeleteGroupsRequest,
@@ -226,6 +280,9 @@ where
     if version < R::SERVED.min || version > R::SERVED.max {
         return unsupported_version(key, version, correlation_id);
     }
+    if !connection.admits(key) {
+        return Outcome::Close(format!("{key:?} before authentication"));
+    }
     let flexible = key.request_header_version(version) >= 2;
     let request: R = match guard::decode(&body, version, flexible) {
         Ok(request) => request,
@@ -233,14 +290,19 @@ where
     };
     drop(body);
     let fault = strike(connection, key, &client_id, &request);
-    let mut call = Call { connection, version, client_id, disconnect: None };
+    let forbidden = forbidden(connection, &request);
+    let mut call = Call { connection, version, client_id, disconnect: None, close_after: false };
     if let Some(early) = before(&mut call, fault.as_ref()).await {
         return early;
     }
     let wants_answer = request.wants_answer();
-    let response = match fault {
-        Some(Fault::Error(error)) => request.refuse(version, error),
-        _ => request.serve(&mut call).await,
+    let refusal = match fault {
+        Some(Fault::Error(error)) => Some(error),
+        _ => forbidden,
+    };
+    let response = match refusal {
+        Some(error) => request.refuse(version, error),
+        None => request.serve(&mut call).await,
     };
     if let Some(reason) = call.disconnect {
         return Outcome::Close(reason);
@@ -249,12 +311,27 @@ where
         return Outcome::NoResponse;
     }
     match frame::response_frame(key, version, correlation_id, &response) {
+        Ok(frame) if call.close_after => Outcome::RespondAndClose(frame),
         Ok(frame) => after(frame, fault.as_ref()),
         Err(error) => {
             tracing::error!(?key, version, error, "cannot encode an answer");
             Outcome::Close(format!("cannot encode {key:?} version {version}: {error}"))
         }
     }
+}
+
+/// The error of the first thing the client may not do.
+fn forbidden<R: Serve>(connection: &Connection, request: &R) -> Option<ResponseError> {
+    connection.principal.as_ref()?;
+    let cluster = connection.shared.cluster();
+    let needs = request.access(&cluster);
+    let missing = needs.iter().find(|access| !connection.may(&cluster, access))?;
+    Some(match missing.resource {
+        Resource::Topic => ResponseError::TopicAuthorizationFailed,
+        Resource::Group => ResponseError::GroupAuthorizationFailed,
+        Resource::Cluster => ResponseError::ClusterAuthorizationFailed,
+        Resource::TransactionalId => ResponseError::TransactionalIdAuthorizationFailed,
+    })
 }
 
 fn strike<R: Serve>(connection: &Connection, key: ApiKey, client_id: &str, request: &R) -> Option<Fault> {

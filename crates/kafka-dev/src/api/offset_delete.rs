@@ -8,6 +8,7 @@ use kafka_protocol::messages::offset_delete_response::{
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, code_of};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::{Cluster, storage_error};
 
 impl Serve for OffsetDeleteRequest {
@@ -37,6 +38,10 @@ impl Serve for OffsetDeleteRequest {
 
     fn refuse(&self, _version: i16, error: ResponseError) -> OffsetDeleteResponse {
         OffsetDeleteResponse::default().with_error_code(error.code())
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        vec![Access::new(Operation::Delete, Resource::Group, &self.group_id)]
     }
 }
 

@@ -12,6 +12,8 @@ use kafka_protocol::messages::{GroupId, TopicName};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 use crate::group::offsets::{Committed, Offsets};
 
 /// First version that asks for several groups.
@@ -30,6 +32,12 @@ impl Serve for OffsetFetchRequest {
     fn refuse(&self, version: i16, error: ResponseError) -> OffsetFetchResponse {
         let groups = asked_groups(self, version);
         respond(groups.iter().map(|asked| failure(&asked.group_id, error)).collect(), version)
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        let groups = self.groups.iter().map(|group| &group.group_id);
+        let named = groups.chain(Some(&self.group_id).filter(|id| !id.is_empty()));
+        named.map(|id| Access::new(Operation::Describe, Resource::Group, id)).collect()
     }
 }
 

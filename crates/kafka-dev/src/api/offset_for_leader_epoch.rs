@@ -10,6 +10,7 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 use crate::cluster::topic::Partition;
 
@@ -43,6 +44,11 @@ impl Serve for OffsetForLeaderEpochRequest {
 
     fn topics(&self, _cluster: &Cluster) -> Vec<String> {
         self.topics.iter().map(|topic| topic.topic.to_string()).collect()
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        topics.map(|topic| Access::new(Operation::Describe, Resource::Topic, &topic)).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use kafka_protocol::messages::produce_response::{
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, text};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 use crate::cluster::topic::Topic;
 use crate::log::batch::{self, BatchHeader};
@@ -96,6 +97,14 @@ impl Serve for ProduceRequest {
 
     fn wants_answer(&self) -> bool {
         self.acks != 0
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        let topics = topics.map(|topic| Access::new(Operation::Write, Resource::Topic, &topic));
+        let transaction = self.transactional_id.iter();
+        let transaction = transaction.map(|id| Access::new(Operation::Write, Resource::TransactionalId, id));
+        topics.chain(transaction).collect()
     }
 }
 

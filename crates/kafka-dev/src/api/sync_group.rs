@@ -5,6 +5,8 @@ use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, code, text};
+use crate::auth::acl::{Access, Operation, Resource};
+use crate::cluster::Cluster;
 use crate::group::classic::{SyncRequest, Synced};
 
 impl Serve for SyncGroupRequest {
@@ -27,6 +29,10 @@ impl Serve for SyncGroupRequest {
 
     fn refuse(&self, _version: i16, error: ResponseError) -> SyncGroupResponse {
         respond(Synced::refused(error))
+    }
+
+    fn access(&self, _cluster: &Cluster) -> Vec<Access> {
+        vec![Access::new(Operation::Read, Resource::Group, &self.group_id)]
     }
 }
 

@@ -9,6 +9,7 @@ use kafka_protocol::messages::{ApiKey, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, HeaderVersion};
 
 use super::{Connection, Outcome, Serve, handle, try_every_version};
+use crate::auth::Users;
 use crate::cluster::persist::Store;
 use crate::cluster::{Cluster, NewTopic, Node};
 use crate::fault::Fault;
@@ -24,7 +25,7 @@ fn connection() -> Connection {
         Cluster::new("test".to_owned(), BTreeMap::from([(1, node)]), groups, Store::in_memory());
     cluster.create_topic(NewTopic { name: "t".to_owned(), ..NewTopic::default() }).unwrap();
     let (control, _) = tokio::sync::mpsc::unbounded_channel();
-    let shared = Arc::new(Shared::new(cluster, control));
+    let shared = Arc::new(Shared::new(cluster, Users::default(), None, control));
     Connection::new(shared, 1, ([127, 0, 0, 1], 1).into())
 }
 
@@ -50,7 +51,7 @@ where
     let frame = RequestFrame { key: key as i16, version, correlation_id, client_id: String::new(), body };
     let wants_answer = R::default().wants_answer();
     match handle::<R>(connection, key, frame).await {
-        Outcome::Respond(mut frame) => {
+        Outcome::Respond(mut frame) | Outcome::RespondAndClose(mut frame) => {
             frame.advance(4);
             let mut frame = frame.freeze();
             let header = ResponseHeader::decode(&mut frame, R::Response::header_version(version)).unwrap();

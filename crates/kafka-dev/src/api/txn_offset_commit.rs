@@ -10,6 +10,7 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, code};
+use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 use crate::group::offsets::Committed;
 use crate::txn::{OffsetKey, Producer};
@@ -45,6 +46,14 @@ impl Serve for TxnOffsetCommitRequest {
 
     fn topics(&self, _cluster: &Cluster) -> Vec<String> {
         self.topics.iter().map(|topic| topic.name.to_string()).collect()
+    }
+
+    fn access(&self, cluster: &Cluster) -> Vec<Access> {
+        let topics = self.topics(cluster).into_iter();
+        let topics = topics.map(|topic| Access::new(Operation::Read, Resource::Topic, &topic));
+        let group = Access::new(Operation::Read, Resource::Group, &self.group_id);
+        let transaction = Access::new(Operation::Write, Resource::TransactionalId, &self.transactional_id);
+        topics.chain([group, transaction]).collect()
     }
 }
 

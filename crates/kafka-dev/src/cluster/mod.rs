@@ -16,6 +16,7 @@ use std::time::Duration;
 use kafka_protocol::error::ResponseError;
 use uuid::Uuid;
 
+use crate::auth::acl::Acls;
 use crate::config::Config;
 use crate::group::Groups;
 use crate::group::next_gen::assignor::Topics;
@@ -90,6 +91,7 @@ pub(crate) struct Cluster {
     names: HashMap<Uuid, String>,
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
+    pub(crate) acls: Acls,
     store: Store,
     pub(crate) limits: Limits,
     next_producer_id: i64,
@@ -108,6 +110,7 @@ impl Cluster {
             names: HashMap::new(),
             groups,
             transactions: Transactions::new(store.journal.clone()),
+            acls: Acls::new(store.journal.clone()),
             store,
             limits: Limits::default(),
             next_producer_id: 1000,

@@ -107,6 +107,7 @@ impl Cluster {
         let ids: Vec<String> = self.names.keys().map(|id| id.simple().to_string()).collect();
         self.store.delete_strays(|name| ids.iter().any(|id| id == name))?;
         self.groups.restore()?;
+        self.acls.restore()?;
         self.transactions.restore()?;
         self.finish_transactions(now_ms).map_err(io::Error::other)
     }

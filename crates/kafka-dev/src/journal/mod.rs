@@ -33,6 +33,7 @@ pub(crate) enum Kind {
     Group = 5,
     Offset = 6,
     Transaction = 7,
+    Acl = 8,
 }
 
 /// Shared by all who write to it.

@@ -6,6 +6,8 @@
 mod choice;
 mod offsets;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -238,9 +240,7 @@ impl Driver {
                 Machine::Classic(Box::new(Classic::new(options, topics, may_change, now())))
             }
             _ => {
-                let id = uuid::Uuid::from_u128(self.rng.u128(..));
-                let id = uuid::Builder::from_random_bytes(*id.as_bytes()).into_uuid().to_string();
-                let machine = NextGen::new(options, id.into(), topics, pattern, may_change, now());
+                let machine = NextGen::new(options, topics, pattern, may_change, now(), &mut self.rng);
                 Machine::NextGen(Box::new(machine))
             }
         };

@@ -117,6 +117,10 @@ impl Member {
         if self.state != next {
             tracing::debug!(target: "kafka_core::group", group = &*self.options.group_id, from = ?self.state, to = ?next);
         }
+        if next == MemberState::Unjoined {
+            // Whatever is under way belongs to what was.
+            self.outstanding = None;
+        }
         self.state = next;
     }
 
@@ -438,12 +442,19 @@ impl Member {
     /// Says good-bye without waiting for an answer, since the user is not there.
     pub(super) fn step_away(&mut self, request: Option<Request>) {
         self.outstanding = None;
-        if let Some(request) = request.filter(|_| self.link.is_known()) {
-            let token = self.number();
-            self.act(Action::Send { token, request: Box::new(request), limit: LEAVE_LIMIT });
+        if let Some(request) = request {
+            self.send_aside(request);
         }
         self.lose_all();
         self.become_(MemberState::Away);
+    }
+
+    /// Sends what nobody waits for.
+    pub(super) fn send_aside(&mut self, request: Request) {
+        if self.link.is_known() {
+            let token = self.number();
+            self.act(Action::Send { token, request: Box::new(request), limit: LEAVE_LIMIT });
+        }
     }
 }
 

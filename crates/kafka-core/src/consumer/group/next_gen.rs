@@ -53,20 +53,20 @@ pub(super) struct NextGen {
 }
 
 impl NextGen {
-    /// A member that will join as `member_id`, a random UUID. With a `pattern` (RE2 syntax) the broker finds the topics.
+    /// A member that will join under a random id. With a `pattern` (RE2 syntax) the broker finds the topics.
     pub(super) fn new(
         options: Arc<GroupOptions>,
-        member_id: Arc<str>,
         topics: BTreeSet<Arc<str>>,
         pattern: Option<String>,
         may_change: bool,
         now: Instant,
+        rng: &mut fastrand::Rng,
     ) -> Self {
         let mut member = Member::new(options, topics, now);
         member.act(Action::LearnTopics(member.topics.iter().cloned().collect()));
         Self {
             member,
-            member_id,
+            member_id: random_id(rng),
             epoch: 0,
             pattern,
             target: Target::new(),
@@ -389,14 +389,23 @@ impl NextGen {
         self.say_all = true;
     }
 
-    /// The coordinator does not count this member in any more: what it had is others'. It joins again under its id.
+    /// The membership is gone, and what it had is others'. It joins again under a new id: the coordinator may still
+    /// know the old one, and would refuse it at epoch 0 until its session ends. So that one says good-bye.
     fn expelled(&mut self, now: Instant, rng: &mut fastrand::Rng) {
         self.member.begin_story(now);
+        let goodbye = self.leave_request();
+        self.member.send_aside(goodbye);
         self.forget_membership();
+        self.member_id = random_id(rng);
         self.member.lose_all();
         self.member.retry_at = now + self.member.pause(rng);
         self.member.become_(MemberState::Unjoined);
     }
+}
+
+/// A random UUID, as members name themselves.
+pub(super) fn random_id(rng: &mut fastrand::Rng) -> Arc<str> {
+    uuid::Builder::from_random_bytes(rng.u128(..).to_be_bytes()).into_uuid().to_string().into()
 }
 
 impl NextGen {
