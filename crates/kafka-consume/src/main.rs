@@ -51,7 +51,8 @@ fn consume(arguments: &Arguments) -> Result<Exit> {
         session.client.cluster().want(plan.topics.iter().cloned());
     }
     session.connect()?;
-    let (consumer, ends) = session.run_within_timeout("starting", start(arguments, &plan, &session, &config, options))?;
+    let (consumer, ends) =
+        session.run_within_timeout("starting", start(arguments, &plan, &session, &config, options))?;
     leave_when_stuck(&session, &consumer);
     let story = Story {
         quiet: arguments.output.quiet,
@@ -129,9 +130,11 @@ fn reset_policy(from: Place) -> Result<ResetPolicy> {
             let age = u64::try_from(now_ms() - ms).unwrap_or(0);
             Ok(ResetPolicy::ByDuration(Duration::from_millis(age)))
         }
-        _ => Err(Failure::usage("a group begins where it has committed; --from takes earliest, latest or @TIME here")
-            .hint("kafka-admin reset-offsets moves a group; --no-group reads from any offset")
-            .into()),
+        _ => Err(Failure::usage(
+            "a group begins where it has committed; --from takes earliest, latest or @TIME here",
+        )
+        .hint("kafka-admin reset-offsets moves a group; --no-group reads from any offset")
+        .into()),
     }
 }
 
@@ -180,7 +183,10 @@ async fn group_ends(
 ) -> Result<HashMap<kafka_core::TopicPartition, i64>> {
     if plan.range.until.is_some() {
         let spans = plan::spans(session, partitions, plan.range, exit, read_committed).await?;
-        return Ok(spans.into_iter().filter_map(|(partition, span)| Some((partition, span.until?))).collect());
+        return Ok(spans
+            .into_iter()
+            .filter_map(|(partition, span)| Some((partition, span.until?)))
+            .collect());
     }
     let questions = partitions.iter().map(|partition| (partition.clone(), OffsetQuery::Latest));
     let found = list_offsets(session.client.cluster(), read_committed, questions, session.timeout).await?;

@@ -115,7 +115,8 @@ fn is_closed(stdout: &File) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut asked = [PollFd::new(stdout, PollFlags::empty())];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut asked, Some(&at_once)).is_ok_and(|ready| ready > 0 && asked[0].revents().contains(PollFlags::ERR))
+    poll(&mut asked, Some(&at_once))
+        .is_ok_and(|ready| ready > 0 && asked[0].revents().contains(PollFlags::ERR))
 }
 
 #[cfg(not(unix))]

@@ -36,13 +36,15 @@ impl Plan {
             Some(group) => Some(Arc::from(group.as_str())),
             None if alone => None,
             None => Some(names.next().ok_or_else(|| {
-                Failure::usage("which group?").hint("kafka-consume GROUP [TOPIC...], or kafka-consume --no-group TOPIC")
+                Failure::usage("which group?")
+                    .hint("kafka-consume GROUP [TOPIC...], or kafka-consume --no-group TOPIC")
             })?),
         };
         if group.as_deref() == Some("") {
             return Err(Failure::usage("the group's name is empty").into());
         }
-        let mut topics: Vec<Arc<str>> = names.chain(reading.topic.iter().map(|name| name.as_str().into())).collect();
+        let mut topics: Vec<Arc<str>> =
+            names.chain(reading.topic.iter().map(|name| name.as_str().into())).collect();
         if topics.is_empty() {
             topics.push(DEFAULT_TOPIC.into());
         }
@@ -67,7 +69,8 @@ impl Plan {
             metadata = cluster.refresh().await?;
         }
         for name in &self.topics {
-            let code = metadata.topic(name).map_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, |topic| topic.error);
+            let code =
+                metadata.topic(name).map_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, |topic| topic.error);
             match code {
                 ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
                     let all = cluster.all_topics().await;
@@ -75,7 +78,9 @@ impl Plan {
                 }
                 code if code.is_ok() || code.is_retriable() => {}
                 code => {
-                    return Err(kafka_core::Error::broker("Metadata", format!("topic {name}"), code, None).into());
+                    return Err(
+                        kafka_core::Error::broker("Metadata", format!("topic {name}"), code, None).into()
+                    );
                 }
             }
         }
@@ -106,7 +111,8 @@ fn is_there(metadata: &Metadata, name: &str) -> bool {
 fn matching(patterns: &[Arc<str>], all: &Metadata) -> Result<Vec<Arc<str>>> {
     let mut found: Vec<Arc<str>> = Vec::new();
     for pattern in patterns {
-        let regex = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| Failure::usage(error.to_string()))?;
+        let regex =
+            Regex::new(&format!("^(?:{pattern})$")).map_err(|error| Failure::usage(error.to_string()))?;
         let topics = all.topics().filter(|topic| !topic.internal && regex.is_match(&topic.name));
         let before = found.len();
         found.extend(topics.map(|topic| Arc::clone(&topic.name)));
@@ -137,13 +143,17 @@ pub(crate) fn partitions(
     let mut all = Vec::new();
     for name in topics {
         let Some(topic) = metadata.topic(name) else { continue };
-        if let Some(missing) = only.into_iter().flat_map(Partitions::named).find(|id| topic.partition(*id).is_none()) {
+        if let Some(missing) =
+            only.into_iter().flat_map(Partitions::named).find(|id| topic.partition(*id).is_none())
+        {
             let count = topic.partitions.len();
             let failure = Failure::new(Exit::NotFound, format!("{name} has no partition {missing}"));
             return Err(failure.hint(format!("it has {count}, counted from 0")).into());
         }
         let wanted = topic.partitions.iter().filter(|p| only.is_none_or(|only| only.contains(p.id)));
-        all.extend(wanted.map(|partition| TopicPartition { topic: Arc::clone(name), partition: partition.id }));
+        all.extend(
+            wanted.map(|partition| TopicPartition { topic: Arc::clone(name), partition: partition.id }),
+        );
     }
     Ok(all)
 }
@@ -177,7 +187,8 @@ pub(crate) async fn spans(
         return Ok(partitions.iter().map(|partition| (partition.clone(), span)).collect());
     }
     let finder = Finder { session, partitions, read_committed };
-    let (earliest, latest) = (finder.find(OffsetQuery::Earliest).await?, finder.find(OffsetQuery::Latest).await?);
+    let (earliest, latest) =
+        (finder.find(OffsetQuery::Earliest).await?, finder.find(OffsetQuery::Latest).await?);
     let from_time = finder.find_time(Some(range.from)).await?;
     let until_time = finder.find_time(range.until).await?;
     let mut spans = HashMap::new();

@@ -69,7 +69,9 @@ impl Story {
                 "{partition}: the log was cut off at {now_at} by a new leader, {} records that were read are gone; going on there",
                 wanted - now_at
             ),
-            Notice::Recreated => format!("{partition}: the topic was created anew; reading it from its first record"),
+            Notice::Recreated => {
+                format!("{partition}: the topic was created anew; reading it from its first record")
+            }
             Notice::Gone => format!("{partition}: not there at the moment; waiting for it"),
             _ => return,
         };
@@ -84,7 +86,8 @@ impl Story {
     /// Offsets were committed.
     pub(crate) fn committed(self, offsets: &[(TopicPartition, i64)]) {
         if self.verbose {
-            let all: Vec<_> = offsets.iter().map(|(partition, offset)| format!("{partition} @{offset}")).collect();
+            let all: Vec<_> =
+                offsets.iter().map(|(partition, offset)| format!("{partition} @{offset}")).collect();
             self.say("commit", &format!("committed {}", all.join(" ")));
         }
     }

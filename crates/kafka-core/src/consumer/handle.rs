@@ -1,10 +1,12 @@
 //! The consumer's public handle.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{Command, Driver};
+use super::group::{GroupOptions, Membership};
 use super::options::ConsumerOptions;
 use super::position::Start;
 use super::queue::{Event, Queue};
@@ -17,6 +19,13 @@ use crate::{Client, TopicPartition};
 pub enum Source {
     /// These partitions, without a group: nothing is committed.
     Partitions(Vec<(TopicPartition, Start)>),
+    /// The share of these topics that a group assigns.
+    Group {
+        /// How to be a member.
+        options: GroupOptions,
+        /// The topics. One that does not exist yet is waited for.
+        topics: Vec<Arc<str>>,
+    },
 }
 
 /// Reads records, alone or as a member of a group.
@@ -28,7 +37,27 @@ pub enum Source {
 pub struct Consumer {
     queue: Arc<Queue>,
     commands: mpsc::UnboundedSender<Command>,
+    membership: Option<Membership>,
 }
+
+/// Closes a consumer whose handle is busy elsewhere.
+#[derive(Debug, Clone)]
+pub struct Closer {
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+impl Closer {
+    /// As [`Consumer::close`].
+    ///
+    /// # Errors
+    /// As for [`Consumer::close`].
+    pub async fn close(&self) -> Result<()> {
+        ask(&self.commands, Command::Close).await
+    }
+}
+
+/// How often an application that waits for events is taken to be alive.
+const ALIVE: Duration = Duration::from_secs(1);
 
 impl Consumer {
     /// Starts reading. Must be called within a tokio runtime.
@@ -39,33 +68,41 @@ impl Consumer {
         let queue = Arc::new(Queue::default());
         let (commands, received) = mpsc::unbounded_channel();
         let mut driver = Driver::new(client.cluster().clone(), options, Arc::clone(&queue), received);
-        match source {
-            Source::Partitions(partitions) => driver.assign(partitions),
-        }
+        let membership = match source {
+            Source::Partitions(partitions) => {
+                driver.assign(partitions);
+                None
+            }
+            Source::Group { options, topics } => Some(driver.join(options, topics)),
+        };
         tokio::spawn(driver.run());
-        Ok(Self { queue, commands })
+        Ok(Self { queue, commands, membership })
     }
 
     /// The next event, waited for. `None` after the consumer failed or was closed.
     ///
     /// Asking says that the last event was dealt with; a member that does not ask for `max.poll.interval.ms` loses its
     /// partitions to others.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&self) -> Option<Event> {
         loop {
             // Made before looking, so that nothing is missed between looking and waiting.
             let filled = self.queue.filled.notified();
-            if let Some(event) = self.queue.take() {
+            if let Some(event) = self.try_next() {
                 return Some(event);
             }
             if self.queue.is_ended() {
                 return None;
             }
-            filled.await;
+            // Who waits here is alive, however long there is nothing to read.
+            let _ = tokio::time::timeout(ALIVE, filled).await;
         }
     }
 
     /// The next event where there is one now.
-    pub fn try_next(&mut self) -> Option<Event> {
+    pub fn try_next(&self) -> Option<Event> {
+        if let Some(membership) = &self.membership {
+            membership.polled();
+        }
         self.queue.take()
     }
 
@@ -80,7 +117,7 @@ impl Consumer {
     /// # Errors
     /// The group does not take it: the member is not part of it any more, or the coordinator cannot be reached.
     pub async fn commit(&self) -> Result<()> {
-        self.ask(Command::Commit).await
+        ask(&self.commands, Command::Commit).await
     }
 
     /// Goes on with a partition from elsewhere; what was fetched and not taken is dropped.
@@ -116,17 +153,27 @@ impl Consumer {
     /// # Errors
     /// What is marked could not be committed.
     pub async fn close(self) -> Result<()> {
-        self.ask(Command::Close).await
+        self.closer().close().await
+    }
+
+    /// Something that can close this consumer from elsewhere.
+    #[must_use]
+    pub fn closer(&self) -> Closer {
+        Closer { commands: self.commands.clone() }
     }
 
     fn tell(&self, command: Command) {
         // A driver that is gone has nothing to do any more.
         let _ = self.commands.send(command);
     }
+}
 
-    async fn ask(&self, command: impl FnOnce(oneshot::Sender<Result<()>>) -> Command) -> Result<()> {
-        let (done, answer) = oneshot::channel();
-        self.tell(command(done));
-        answer.await.unwrap_or(Err(Error::Closed("the consumer")))
-    }
+async fn ask(
+    commands: &mpsc::UnboundedSender<Command>,
+    command: impl FnOnce(oneshot::Sender<Result<()>>) -> Command,
+) -> Result<()> {
+    let (done, answer) = oneshot::channel();
+    // A driver that is gone drops the question, and so the answer.
+    let _ = commands.send(command(done));
+    answer.await.unwrap_or(Err(Error::Closed("the consumer")))
 }

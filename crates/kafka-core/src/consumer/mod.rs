@@ -2,12 +2,10 @@
 //!
 //! `handle` is what an application holds, `driver` the task that waits; the rest are machines and data without waiting.
 
-#![allow(dead_code, reason = "what a group needs is used when the membership is there")]
-
 pub(crate) mod decode;
 mod driver;
 mod fetch;
-#[allow(unused_imports, reason = "the consumer that uses them comes next")]
+#[allow(dead_code, reason = "subscriptions that change are next")]
 pub(crate) mod group;
 mod handle;
 mod lookup;
@@ -18,7 +16,7 @@ mod queue;
 
 pub use decode::{Headers, PartitionRecords, RecordBatch, RecordView, TimestampType};
 pub use group::{Assignor, GroupOptions, GroupProtocol, Rebalance};
-pub use handle::{Consumer, Source};
+pub use handle::{Closer, Consumer, Source};
 pub use lookup::list_offsets;
 pub use offsets::{Committed, OffsetQuery, OffsetToCommit};
 pub use options::{AutoCommit, ConsumerOptions};

@@ -182,14 +182,6 @@ impl Positions {
         self.partitions.remove(partition);
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &TopicPartition> {
-        self.partitions.keys()
-    }
-
-    pub(crate) fn contains(&self, partition: &TopicPartition) -> bool {
-        self.partitions.contains_key(partition)
-    }
-
     /// Sets a partition's position anew. What is in flight for it is ignored when it comes.
     pub(crate) fn seek(&mut self, partition: &TopicPartition, start: Start) {
         if let Some(position) = self.partitions.get_mut(partition) {

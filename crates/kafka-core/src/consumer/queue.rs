@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::decode::PartitionRecords;
+use super::group::Rebalance;
 use super::offsets::OffsetToCommit;
 use super::position::Notice;
 use crate::TopicPartition;
@@ -31,6 +32,8 @@ pub enum Event {
     Revoking(Vec<TopicPartition>),
     /// These partitions were taken away: nothing can be committed for them any more.
     Lost(Vec<TopicPartition>),
+    /// A rebalance is over.
+    Rebalanced(Rebalance),
     /// Offsets were committed.
     Committed(Vec<(TopicPartition, i64)>),
     /// A partition's position changed, or it is gone for now.
@@ -150,21 +153,27 @@ impl Queue {
         inner.ended && inner.events.is_empty()
     }
 
-    /// Takes out what waits for these partitions: it was not dealt with, so whoever reads them next gets it again.
-    pub(super) fn purge(&self, partitions: &HashSet<TopicPartition>) {
-        let mut purged = Vec::new();
+    /// Takes out what waits for these partitions: it was not dealt with, so it is to be read again, by whomever. Where
+    /// that begins stands in the result.
+    pub(super) fn purge(&self, partitions: &HashSet<TopicPartition>) -> HashMap<TopicPartition, i64> {
         let mut inner = self.lock();
-        let (gone, kept) =
-            std::mem::take(&mut inner.events).into_iter().partition(|(event, _)| match event {
-                Event::Records(records) => partitions.contains(records.partition()),
-                Event::EndOfPartition(partition, _) => partitions.contains(partition),
-                _ => false,
-            });
-        purged.extend::<VecDeque<_>>(gone);
-        inner.events = kept;
-        drop(inner);
+        let is_purged = |(event, _): &(Event, OnTake)| match event {
+            Event::Records(records) => partitions.contains(records.partition()),
+            Event::EndOfPartition(partition, _) => partitions.contains(partition),
+            _ => false,
+        };
+        let events = std::mem::take(&mut inner.events);
+        let (purged, kept): (Vec<_>, Vec<_>) = events.into_iter().partition(is_purged);
+        inner.events = kept.into();
         // Dropping records wakes the driver; not while holding the lock.
-        drop(purged);
+        drop(inner);
+        let mut first = HashMap::new();
+        for (event, _) in &purged {
+            if let Event::Records(records) = event {
+                first.entry(records.partition().clone()).or_insert(records.from());
+            }
+        }
+        first
     }
 
     /// The next event. Asking for it says that the application is done with the last one.

@@ -79,6 +79,11 @@ impl PartitionRecords {
         &self.partition
     }
 
+    /// The first offset that is not left out.
+    pub(crate) fn from(&self) -> i64 {
+        self.from
+    }
+
     /// Where reading goes on behind them: what to pass to `Consumer::mark` once all of them
     /// are dealt with. It may lie beyond the last record, and there may be no record at all (control batches, aborted
     /// transactions, compaction).

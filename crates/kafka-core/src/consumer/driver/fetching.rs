@@ -1,0 +1,233 @@
+//! Fetching: one request on its way to each broker that has something for us, bounded by what waits to be read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use tokio::task::AbortHandle;
+
+use super::{Done, Driver, PATIENCE, now_ms};
+use crate::backoff::Backoff;
+use crate::cluster::Metadata;
+use crate::consumer::decode;
+use crate::consumer::fetch::{Fetched, Session};
+use crate::consumer::position::Wanted;
+use crate::consumer::queue::Event;
+use crate::error::{Error, Result};
+use crate::wire::{Connection, Lane};
+use crate::{ErrorCode, TopicPartition};
+
+/// One fetch on its way.
+pub(super) struct Flight {
+    number: u64,
+    pub(super) started: Instant,
+    pub(super) partitions: HashMap<TopicPartition, i64>,
+    abort: AbortHandle,
+}
+
+/// What goes on with one broker.
+pub(super) struct Source {
+    session: Session,
+    connection: Option<Arc<Connection>>,
+    connecting: bool,
+    pub(super) flight: Option<Flight>,
+    pub(super) not_before: Option<Instant>,
+    backoff: Backoff,
+}
+
+impl Driver {
+    pub(super) fn fetch(&mut self, metadata: &Metadata, now: Instant) {
+        let plan = self.positions.fetchable(metadata, now);
+        self.doubt_silent_brokers(&plan, now);
+        let share = share_of(self.options.fetch_max_bytes, plan.len());
+        for (broker, wanted) in plan {
+            if self.is_full() {
+                break;
+            }
+            self.fetch_from(broker, wanted, share, now);
+        }
+    }
+
+    /// Whether as much waits to be read as is allowed to.
+    fn is_full(&self) -> bool {
+        let limit = usize::try_from(self.options.fetch_max_bytes).unwrap_or(usize::MAX);
+        self.queue.held_bytes() >= limit
+    }
+
+    fn fetch_from(
+        &mut self,
+        broker: i32,
+        wanted: BTreeMap<TopicPartition, Wanted>,
+        share: i32,
+        now: Instant,
+    ) {
+        let pauses = self.options.retry_backoff;
+        let source = self.sources.entry(broker).or_insert_with(|| Source::new(pauses));
+        if source.connecting || source.flight.is_some() || source.not_before.is_some_and(|at| now < at) {
+            return;
+        }
+        let Some(connection) = source.connection.take().filter(|connection| !connection.is_closed()) else {
+            source.session.reset();
+            source.connecting = true;
+            let cluster = self.cluster.clone();
+            self.tasks.spawn(async move {
+                Done::Connected { broker, result: cluster.broker(broker, Lane::Fetch).await }
+            });
+            return;
+        };
+        let version = connection.version::<FetchRequest>().unwrap_or(0);
+        let partitions =
+            wanted.iter().map(|(partition, wanted)| (partition.clone(), wanted.offset)).collect();
+        let request = source.session.request(wanted, &self.limits, share, version);
+        let limit = self.options.fetch_max_wait + self.options.request_timeout;
+        let answer = connection.start(request, limit);
+        source.connection = Some(connection);
+        self.next_number += 1;
+        let number = self.next_number;
+        let abort = self.tasks.spawn(async move { Done::Fetched { broker, number, result: answer.await } });
+        source.flight = Some(Flight { number, started: now, partitions, abort });
+    }
+
+    /// A broker that stays silent may be frozen. Where its partitions are led by another one by now, they are fetched
+    /// there and its answer is not waited for.
+    fn doubt_silent_brokers(&mut self, plan: &BTreeMap<i32, BTreeMap<TopicPartition, Wanted>>, now: Instant) {
+        let silence = self.options.fetch_max_wait + PATIENCE;
+        let mut is_doubted = false;
+        for (broker, source) in &mut self.sources {
+            let Some(flight) = &source.flight else { continue };
+            let still_here = plan
+                .get(broker)
+                .is_some_and(|here| flight.partitions.keys().any(|partition| here.contains_key(partition)));
+            if now >= flight.started + silence {
+                is_doubted = true;
+                if !still_here {
+                    source.give_up();
+                }
+            }
+        }
+        if is_doubted {
+            self.refresh(now);
+        }
+    }
+
+    pub(super) fn handle_connected(&mut self, broker: i32, result: Result<Arc<Connection>>) {
+        let now = Instant::now();
+        let Some(source) = self.sources.get_mut(&broker) else { return };
+        source.connecting = false;
+        match result {
+            Ok(connection) => source.connection = Some(connection),
+            Err(error) => self.source_failed(broker, error, now),
+        }
+    }
+
+    fn source_failed(&mut self, broker: i32, error: Error, now: Instant) {
+        if let Some(source) = self.sources.get_mut(&broker) {
+            source.session.reset();
+            source.not_before = Some(now + source.backoff.next_pause(&mut self.rng));
+        }
+        let event = if error.is_retriable() { Event::Trouble(error) } else { Event::Failed(error) };
+        self.queue.push(event);
+        self.refresh(now);
+    }
+
+    pub(super) fn handle_fetched(&mut self, broker: i32, number: u64, result: Result<FetchResponse>) {
+        let now = Instant::now();
+        let Some(source) = self.sources.get_mut(&broker) else { return };
+        // An answer that was given up on: the partitions may have been fetched elsewhere.
+        if source.flight.as_ref().is_none_or(|flight| flight.number != number) {
+            return;
+        }
+        source.flight = None;
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => return self.source_failed(broker, error, now),
+        };
+        match source.session.handle(response, self.limits.read_committed) {
+            Ok(all) => {
+                source.backoff.reset();
+                for fetched in all {
+                    self.handle_partition(fetched, now);
+                }
+            }
+            // Sessions are dropped by brokers as they please; a new one is opened at once.
+            Err(code) if code.is_retriable() => {}
+            Err(code) => {
+                let error = Error::broker("Fetch", format!("broker {broker}"), code, None);
+                self.source_failed(broker, error, now);
+            }
+        }
+    }
+
+    fn handle_partition(&mut self, fetched: Fetched, now: Instant) {
+        let Fetched { partition, wanted, code, preferred_replica, answer } = fetched;
+        // The position was set elsewhere meanwhile, or the partition was given up.
+        if self.positions.offset(&partition) != Some(wanted.offset) {
+            return;
+        }
+        if let Some(replica) = preferred_replica {
+            self.positions.handle_replica(&partition, replica, now);
+        }
+        let decoded = match code {
+            ErrorCode::NONE => decode::decode(&partition, wanted.offset, answer),
+            code => Err(Error::broker("Fetch", partition.to_string(), code, None)),
+        };
+        let mut records = match decoded {
+            Ok(records) => records,
+            Err(error) => return self.handle_partition_error(&partition, wanted.offset, error, now),
+        };
+        let (next_offset, end_offset) = (records.next_offset(), records.end_offset());
+        if next_offset > wanted.offset {
+            self.positions.handle_fetched(&partition, wanted.offset, next_offset, records.last_epoch());
+            records.hold(self.queue.hold(records.bytes()));
+            self.at_end.remove(&partition);
+            self.queue.push(Event::Records(records));
+        }
+        if next_offset >= end_offset && end_offset >= 0 && self.at_end.insert(partition.clone()) {
+            self.queue.push(Event::EndOfPartition(partition, next_offset));
+        }
+    }
+
+    fn handle_partition_error(
+        &mut self,
+        partition: &TopicPartition,
+        wanted: i64,
+        error: Error,
+        now: Instant,
+    ) {
+        let times = (now, now_ms());
+        let (refresh, said) =
+            self.positions.handle_fetch_error(partition, wanted, error, times, &mut self.rng);
+        self.tell_all(said);
+        if refresh {
+            self.refresh(now);
+        }
+    }
+}
+
+impl Source {
+    fn new((pause, max_pause): (Duration, Duration)) -> Self {
+        Self {
+            session: Session::default(),
+            connection: None,
+            connecting: false,
+            flight: None,
+            not_before: None,
+            backoff: Backoff::new(pause, max_pause),
+        }
+    }
+
+    /// The answer is not waited for, and the connection is not used again.
+    fn give_up(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            flight.abort.abort();
+        }
+        self.connection = None;
+        self.session.reset();
+    }
+}
+
+/// What one of several brokers may send at a time.
+fn share_of(bytes: i32, brokers: usize) -> i32 {
+    bytes / i32::try_from(brokers.max(1)).unwrap_or(i32::MAX).max(1)
+}
