@@ -73,6 +73,7 @@ fn consume(arguments: &Arguments) -> Result<Exit> {
         was_assigned: false,
         written: 0,
         last_record: Instant::now(),
+        last_trouble: None,
         session: &session,
     };
     reader.run()?;

@@ -59,6 +59,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) was_assigned: bool,
     pub(crate) written: u64,
     pub(crate) last_record: Instant,
+    pub(crate) last_trouble: Option<(String, Instant)>,
 }
 
 impl Reader<'_> {
@@ -154,11 +155,21 @@ impl Reader<'_> {
             Event::Rebalanced(rebalance) => self.story.rebalance(&rebalance),
             Event::Committed(offsets) => self.story.committed(&offsets),
             Event::Notice(partition, notice) => self.story.notice(&partition, &notice),
-            Event::Trouble(error) if error.is_retriable() => self.story.trouble(&error),
+            Event::Trouble(error) if error.is_retriable() => self.trouble(&error),
             Event::Trouble(error) | Event::Failed(error) => return Err(error.into()),
             _ => {}
         }
         Ok(())
+    }
+
+    /// The same trouble is said once in a while.
+    fn trouble(&mut self, error: &kafka_core::Error) {
+        const REMIND: Duration = Duration::from_secs(10);
+        let text = error.to_string();
+        if self.last_trouble.as_ref().is_none_or(|(last, at)| *last != text || at.elapsed() >= REMIND) {
+            self.story.trouble(error);
+            self.last_trouble = Some((text, Instant::now()));
+        }
     }
 
     fn forget(&mut self, partitions: &[TopicPartition]) {

@@ -104,15 +104,15 @@ async fn the_pool_replaces_a_connection_that_has_ended() {
     let broker = Broker::start(Config::in_memory()).unwrap();
     let cluster = cluster_of(&broker);
     cluster.refresh().await.unwrap();
-    let first = cluster.broker(1, Lane::Fetch).await.unwrap();
+    let first = cluster.broker(1, Lane::Fetch(0)).await.unwrap();
     assert!(
-        Arc::ptr_eq(&first, &cluster.broker(1, Lane::Fetch).await.unwrap()),
+        Arc::ptr_eq(&first, &cluster.broker(1, Lane::Fetch(0)).await.unwrap()),
         "lanes keep their connection"
     );
     assert!(!Arc::ptr_eq(&first, &cluster.broker(1, Lane::Produce).await.unwrap()), "and do not share it");
     broker.faults().on(ApiKey::Metadata).then(Fault::CloseConnection);
     first.send(nothing()).await.unwrap_err();
-    let second = cluster.broker(1, Lane::Fetch).await.unwrap();
+    let second = cluster.broker(1, Lane::Fetch(0)).await.unwrap();
     assert!(second.send(nothing()).await.is_ok());
 }
 

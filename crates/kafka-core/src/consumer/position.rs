@@ -491,3 +491,6 @@ impl Position {
         Some(Said::Failed(error))
     }
 }
+
+#[cfg(test)]
+mod tests;

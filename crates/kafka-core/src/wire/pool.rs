@@ -19,8 +19,8 @@ pub enum Lane {
     General,
     /// Produce requests, and the transaction requests between them.
     Produce,
-    /// Fetch requests.
-    Fetch,
+    /// Fetch requests of one consumer, which wait on the broker: another consumer's have a number of their own.
+    Fetch(u64),
     /// One group member's requests to its coordinator.
     Group(u64),
 }

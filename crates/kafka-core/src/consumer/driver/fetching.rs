@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
@@ -9,7 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::{Done, Driver, PATIENCE, now_ms};
 use crate::backoff::Backoff;
-use crate::cluster::Metadata;
+use crate::cluster::{Cluster, Metadata};
 use crate::consumer::decode;
 use crate::consumer::fetch::{Fetched, Session};
 use crate::consumer::position::Wanted;
@@ -17,6 +18,9 @@ use crate::consumer::queue::Event;
 use crate::error::{Error, Result};
 use crate::wire::{Connection, Lane};
 use crate::{ErrorCode, TopicPartition};
+
+/// A fetch that is out for so long found no records yet and waits for some.
+pub(super) const SETTLED: Duration = Duration::from_millis(20);
 
 /// One fetch on its way.
 pub(super) struct Flight {
@@ -29,6 +33,8 @@ pub(super) struct Flight {
 /// What goes on with one broker.
 pub(super) struct Source {
     session: Session,
+    /// A connection of its own; a fetch that is given up leaves it to the broker.
+    lane: Lane,
     connection: Option<Arc<Connection>>,
     connecting: bool,
     pub(super) flight: Option<Flight>,
@@ -64,16 +70,22 @@ impl Driver {
     ) {
         let pauses = self.options.retry_backoff;
         let source = self.sources.entry(broker).or_insert_with(|| Source::new(pauses));
-        if source.connecting || source.flight.is_some() || source.not_before.is_some_and(|at| now < at) {
+        if source.connecting || source.not_before.is_some_and(|at| now < at) {
             return;
+        }
+        if let Some(flight) = &source.flight {
+            if !flight.keeps_waiting(&wanted, now) {
+                return;
+            }
+            source.give_up(&self.cluster);
         }
         let Some(connection) = source.connection.take().filter(|connection| !connection.is_closed()) else {
             source.session.reset();
             source.connecting = true;
             let cluster = self.cluster.clone();
-            self.tasks.spawn(async move {
-                Done::Connected { broker, result: cluster.broker(broker, Lane::Fetch).await }
-            });
+            let lane = source.lane;
+            self.tasks
+                .spawn(async move { Done::Connected { broker, result: cluster.broker(broker, lane).await } });
             return;
         };
         let version = connection.version::<FetchRequest>().unwrap_or(0);
@@ -102,7 +114,7 @@ impl Driver {
             if now >= flight.started + silence {
                 is_doubted = true;
                 if !still_here {
-                    source.give_up();
+                    source.give_up(&self.cluster);
                 }
             }
         }
@@ -209,6 +221,7 @@ impl Source {
     fn new((pause, max_pause): (Duration, Duration)) -> Self {
         Self {
             session: Session::default(),
+            lane: new_lane(),
             connection: None,
             connecting: false,
             flight: None,
@@ -217,14 +230,32 @@ impl Source {
         }
     }
 
-    /// The answer is not waited for, and the connection is not used again.
-    fn give_up(&mut self) {
+    /// The answer is not waited for, and the connection, which brings no other before it, is not used again.
+    fn give_up(&mut self, cluster: &Cluster) {
         if let Some(flight) = self.flight.take() {
             flight.abort.abort();
         }
+        cluster.close_lane(self.lane);
+        self.lane = new_lane();
         self.connection = None;
         self.session.reset();
     }
+}
+
+impl Flight {
+    /// Whether it waits for news of other partitions while there is one to be read that it did not ask for: one that
+    /// was assigned just now, or set elsewhere.
+    fn keeps_waiting(&self, wanted: &BTreeMap<TopicPartition, Wanted>, now: Instant) -> bool {
+        let is_new = |(partition, wanted): (&TopicPartition, &Wanted)| {
+            self.partitions.get(partition) != Some(&wanted.offset)
+        };
+        now >= self.started + SETTLED && wanted.iter().any(is_new)
+    }
+}
+
+fn new_lane() -> Lane {
+    static LANES: AtomicU64 = AtomicU64::new(0);
+    Lane::Fetch(LANES.fetch_add(1, Ordering::Relaxed))
 }
 
 /// What one of several brokers may send at a time.

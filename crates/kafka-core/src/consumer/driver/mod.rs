@@ -196,7 +196,8 @@ impl Driver {
         let of_sources = self.sources.values().flat_map(|source| {
             let doubted =
                 source.flight.as_ref().map(|flight| (flight.started + silence).max(now + REFRESH_PAUSE));
-            [source.not_before, doubted].into_iter().flatten()
+            let settled = source.flight.as_ref().map(|flight| flight.started + fetching::SETTLED);
+            [source.not_before, doubted, settled].into_iter().flatten()
         });
         let refresh = self.refreshed.map(|at| at + REFRESH_PAUSE);
         let commit = self.group.as_ref().and_then(Group::next_deadline);

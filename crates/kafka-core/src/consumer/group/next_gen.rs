@@ -19,7 +19,7 @@ use super::event::{Action, Answer, Identity, Request, Told};
 use super::member::{Ending, Member, Verdict};
 use super::options::GroupOptions;
 use super::state::MemberState;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::{ErrorCode, TopicPartition};
 
 /// How long a static member waits for its name to become free: a broker's session time-out and something.
