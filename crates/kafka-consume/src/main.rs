@@ -17,11 +17,11 @@ use anyhow::Result;
 use kafka_cli::offset_spec::Place;
 use kafka_cli::time::now_ms;
 use kafka_cli::{Exit, Failure, Session};
-use kafka_core::Config;
 use kafka_core::config::{Origin, property};
 use kafka_core::consumer::{
     AutoCommit, Consumer, ConsumerOptions, GroupOptions, OffsetQuery, ResetPolicy, Source, list_offsets,
 };
+use kafka_core::{Config, TopicPartition};
 
 use crate::args::{Arguments, Commit, Form};
 use crate::filter::Filter;
@@ -51,7 +51,7 @@ fn consume(arguments: &Arguments) -> Result<Exit> {
         session.client.cluster().want(plan.topics.iter().cloned());
     }
     session.connect()?;
-    let (consumer, ends) =
+    let (consumer, ends, open) =
         session.run_within_timeout("starting", start(arguments, &plan, &session, &config, options))?;
     leave_when_stuck(&session, &consumer);
     let story = Story {
@@ -64,13 +64,14 @@ fn consume(arguments: &Arguments) -> Result<Exit> {
         output,
         filter,
         story,
-        open: HashSet::new(),
+        open,
         ends,
         commit: arguments.group.commit,
         tail: arguments.reading.tail.map(Tail::new),
         stats: Stats::new(arguments.output.stats, arguments.output.verbose),
         formatted: HashMap::new(),
-        was_assigned: false,
+        assigned: plan.group.is_none(),
+        started: Instant::now(),
         written: 0,
         last_record: Instant::now(),
         last_trouble: None,
@@ -145,7 +146,7 @@ async fn start(
     session: &Session,
     config: &Config,
     options: ConsumerOptions,
-) -> Result<(Consumer, Ends)> {
+) -> Result<(Consumer, Ends, HashSet<TopicPartition>)> {
     let reading = &arguments.reading;
     let topics = plan.find_topics(session, reading.regex).await?;
     let metadata = session.client.cluster().topics(&topics).await?;
@@ -157,6 +158,7 @@ async fn start(
         ..Ends::default()
     };
     let partitions = plan::partitions(&metadata, &topics, reading.partitions.as_ref())?;
+    let mut open = HashSet::new();
     let source = if let Some(group) = &plan.group {
         if ends.is_bounded {
             ends.until = group_ends(session, plan, &partitions, exit, options.read_committed).await?;
@@ -168,20 +170,21 @@ async fn start(
         let spans = plan::spans(session, &partitions, plan.range, exit, options.read_committed).await?;
         let bounded = spans.iter().filter_map(|(partition, span)| Some((partition.clone(), span.until?)));
         ends.until = bounded.collect();
-        let wanted = spans.into_iter().filter(|(_, span)| !span.is_empty());
-        Source::Partitions(wanted.map(|(partition, span)| (partition, span.from)).collect())
+        let wanted: Vec<_> = spans.into_iter().filter(|(_, span)| !span.is_empty()).collect();
+        open.extend(wanted.iter().map(|(partition, _)| partition.clone()));
+        Source::Partitions(wanted.into_iter().map(|(partition, span)| (partition, span.from)).collect())
     };
-    Ok((Consumer::start(&session.client, options, source)?, ends))
+    Ok((Consumer::start(&session.client, options, source)?, ends, open))
 }
 
 /// Where a group's partitions end: as for partitions without a group, from wherever the group stands.
 async fn group_ends(
     session: &Session,
     plan: &Plan,
-    partitions: &[kafka_core::TopicPartition],
+    partitions: &[TopicPartition],
     exit: bool,
     read_committed: bool,
-) -> Result<HashMap<kafka_core::TopicPartition, i64>> {
+) -> Result<HashMap<TopicPartition, i64>> {
     if plan.range.until.is_some() {
         let spans = plan::spans(session, partitions, plan.range, exit, read_committed).await?;
         return Ok(spans

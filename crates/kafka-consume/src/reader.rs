@@ -56,7 +56,9 @@ pub(crate) struct Reader<'a> {
     pub(crate) formatted: HashMap<TopicPartition, i64>,
     /// Assigned and not yet read to its end.
     pub(crate) open: HashSet<TopicPartition>,
-    pub(crate) was_assigned: bool,
+    /// Whether anything was assigned yet.
+    pub(crate) assigned: bool,
+    pub(crate) started: Instant,
     pub(crate) written: u64,
     pub(crate) last_record: Instant,
     pub(crate) last_trouble: Option<(String, Instant)>,
@@ -103,7 +105,13 @@ impl Reader<'_> {
 
     fn is_done(&self) -> bool {
         let is_full = self.ends.max_messages.is_some_and(|most| self.written >= most);
-        is_full || (self.ends.is_bounded && self.was_assigned && self.open.is_empty())
+        is_full || (self.ends.is_bounded && self.open.is_empty() && self.was_given_its_part())
+    }
+
+    /// A new member may be told at first that there is nothing for it yet; where others have everything, that stays.
+    fn was_given_its_part(&self) -> bool {
+        const NOTHING_COMES: Duration = Duration::from_secs(3);
+        self.assigned || self.started.elapsed() >= NOTHING_COMES
     }
 
     fn wait(&mut self) -> Woken {
@@ -141,8 +149,12 @@ impl Reader<'_> {
             }
             Event::EndOfPartition(partition, offset) => self.reached(&partition, offset),
             Event::Assigned(partitions) => {
-                self.was_assigned = true;
-                self.open.extend(partitions);
+                self.assigned |= !partitions.is_empty();
+                // One that was added later has no end that was current at the start.
+                let ends = &self.ends;
+                self.open.extend(
+                    partitions.into_iter().filter(|p| !ends.is_bounded || ends.until.contains_key(p)),
+                );
             }
             Event::Revoking(partitions) => {
                 self.settle()?;
@@ -155,8 +167,8 @@ impl Reader<'_> {
             Event::Rebalanced(rebalance) => self.story.rebalance(&rebalance),
             Event::Committed(offsets) => self.story.committed(&offsets),
             Event::Notice(partition, notice) => self.story.notice(&partition, &notice),
-            Event::Trouble(error) if error.is_retriable() => self.trouble(&error),
-            Event::Trouble(error) | Event::Failed(error) => return Err(error.into()),
+            Event::Trouble(error) => self.trouble(&error),
+            Event::GaveUp(error) | Event::Failed(error) => return Err(error.into()),
             _ => {}
         }
         Ok(())

@@ -483,7 +483,9 @@ impl Position {
         /// Bytes can be damaged on the way; the third time they come from the disk.
         const CORRUPT_TRIES: u32 = 3;
         let may_pass = matches!(error, Error::Corrupt { .. }) && self.backoff.failures() < CORRUPT_TRIES - 1;
-        if error.is_retriable() || may_pass {
+        // A coordinator or leader that was away for long comes back, or another one does.
+        let is_late = matches!(error, Error::Timeout { .. });
+        if error.is_retriable() || may_pass || is_late {
             self.not_before = Some(now + self.backoff.next_pause(rng));
             return None;
         }

@@ -38,8 +38,10 @@ pub enum Event {
     Committed(Vec<(TopicPartition, i64)>),
     /// A partition's position changed, or it is gone for now.
     Notice(TopicPartition, Notice),
-    /// Something failed and is tried again, or a partition was given up; the consumer goes on.
+    /// Something failed and is tried again.
     Trouble(Error),
+    /// A partition was given up: it is not read any more. The others are.
+    GaveUp(Error),
     /// The consumer cannot go on. The last event.
     Failed(Error),
 }

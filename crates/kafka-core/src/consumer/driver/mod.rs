@@ -257,7 +257,7 @@ impl Driver {
                     }
                     Event::Notice(partition, notice)
                 }
-                Said::Failed(error) => Event::Trouble(error),
+                Said::Failed(error) => Event::GaveUp(error),
             };
             self.queue.push(event);
         }
