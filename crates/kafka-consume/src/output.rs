@@ -30,10 +30,8 @@ impl Output {
         let mut format = RecordFormat::parse(&format_text(args, group)).map_err(Failure::usage)?;
         let pretty = if args.pretty { PayloadFormat::PrettyJson } else { PayloadFormat::Utf8 };
         let plain = if args.output == Some(Form::Hex) { PayloadFormat::Hex } else { pretty };
-        format.key = args.key_format.clone().unwrap_or_else(|| match plain {
-            PayloadFormat::Hex => PayloadFormat::Hex,
-            _ => PayloadFormat::Utf8,
-        });
+        let key = if plain == PayloadFormat::Hex { PayloadFormat::Hex } else { PayloadFormat::Utf8 };
+        format.key = args.key_format.clone().unwrap_or(key);
         format.value = args.value_format.clone().unwrap_or(plain);
         format.for_terminal = is_terminal;
         Ok(Self { format, buffer: Vec::with_capacity(2 * CHUNK_BYTES), stdout: raw(&stdout)?, is_terminal })
