@@ -11,21 +11,27 @@ mod sequence;
 mod settle;
 #[cfg(test)]
 mod simulation;
+mod transaction;
+mod transactional;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use self::accumulator::{Accumulator, Refusal};
+use self::batch::{BatchBuilder, Stamp};
 pub use self::driver::DeliveryHandler;
 use self::driver::{Command, Driver, Shared};
 pub use self::options::{Acks, ProducerOptions};
 pub use self::partitioner::{Partitioner, Routes};
 pub use self::report::{Delivery, RecordFailure, RecordPlace};
+pub use self::transactional::{GroupMember, TransactionalProducer};
 use crate::backoff::Backoff;
 use crate::cluster::Cluster;
+use crate::compression::{Codec, Compression};
 use crate::error::{Error, Result};
 use crate::record::RecordRef;
 use crate::{Client, ErrorCode};
@@ -163,7 +169,7 @@ impl Producer {
                         break taken.partition;
                     }
                     Err(refusal @ (Refusal::NoRoom | Refusal::NoLeader)) => {
-                        self.shared.work.notify_one();
+                        self.ask_for_help(refusal);
                         let deadline = *deadline.get_or_insert_with(|| later(self.options.max_block));
                         if let Some(failure) = self.shared.failure() {
                             return Err(failure);
@@ -214,7 +220,7 @@ impl Producer {
                     return Ok(resolve(awaited, topic.name.clone(), taken.partition));
                 }
                 Err(refusal @ (Refusal::NoRoom | Refusal::NoLeader)) => {
-                    self.shared.work.notify_one();
+                    self.ask_for_help(refusal);
                     if tokio::time::timeout_at(deadline.into(), room).await.is_err() {
                         return Err(self.refused(topic, refusal));
                     }
@@ -222,6 +228,14 @@ impl Producer {
                 Err(refusal) => return Err(self.refused(topic, refusal)),
             }
         }
+    }
+
+    /// What ends the wait of an appender is asked for.
+    fn ask_for_help(&self, refusal: Refusal) {
+        if refusal == Refusal::NoLeader {
+            self.cluster.request_refresh();
+        }
+        self.shared.work.notify_one();
     }
 
     fn refused(&self, topic: &ProducerTopic, refusal: Refusal) -> Error {
@@ -268,6 +282,25 @@ impl std::fmt::Debug for Producer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Producer").field("options", &self.options).finish_non_exhaustive()
     }
+}
+
+/// One record batch (format 2) with these records, as the producer would send it without idempotence: for programs that
+/// write batches themselves. `now` is the timestamp of records that have none, in milliseconds since 1970.
+pub fn encode_batch<'a>(
+    records: impl IntoIterator<Item = RecordRef<'a>>,
+    now: i64,
+    compression: Compression,
+) -> Bytes {
+    let mut builder = BatchBuilder::new(Vec::new());
+    for record in records {
+        builder.push(&record, record.timestamp.unwrap_or(now));
+    }
+    let mut batch = builder.finish();
+    if compression.codec != Codec::None {
+        batch = batch::pack(&batch, compression);
+    }
+    batch::seal(&mut batch, Stamp::NONE, false);
+    batch.into()
 }
 
 async fn resolve(

@@ -125,9 +125,9 @@ impl BatchBuilder {
 }
 
 /// The finished batch with its records compressed. Where they would grow, they stay as they are.
-pub(crate) fn pack(plain: Vec<u8>, compression: Compression) -> Vec<u8> {
+pub(crate) fn pack(plain: &[u8], compression: Compression) -> Vec<u8> {
     if compression.codec == Codec::None {
-        return plain;
+        return plain.to_vec();
     }
     let mut packed = Vec::with_capacity(plain.len() / 2 + HEADER_BYTES);
     packed.extend_from_slice(&plain[..HEADER_BYTES]);
@@ -136,7 +136,7 @@ pub(crate) fn pack(plain: Vec<u8>, compression: Compression) -> Vec<u8> {
             put(&mut packed, 21, compression.codec.id().to_be_bytes());
             packed
         }
-        _ => plain,
+        _ => plain.to_vec(),
     }
 }
 
@@ -312,7 +312,7 @@ mod tests {
             base_sequence: i32,
         ) {
             for codec in Codec::ALL {
-                let mut bytes = pack(batch(&records), codec.into());
+                let mut bytes = pack(&batch(&records), codec.into());
                 seal(&mut bytes, Stamp { producer_id, epoch, base_sequence }, true);
                 prop_assert_eq!(&read(bytes), &records);
             }

@@ -17,7 +17,7 @@ use super::batch;
 use super::options::{Acks, ProducerOptions};
 use super::report::{Delivery, RecordFailure, RecordPlace};
 use super::sender::{Done, Output, Sender};
-use super::sequence::{Body, Identity};
+use super::sequence::Identity;
 use crate::backoff::Backoff;
 use crate::cluster::{Cluster, Metadata};
 use crate::error::{ConnectFailure, Error, Result};
@@ -76,7 +76,6 @@ impl Shared {
 
 /// What a handle asks the driver for.
 #[derive(Debug)]
-#[allow(dead_code, reason = "transactions come next")]
 pub(super) enum Command {
     /// Answer when every record that was taken before has its outcome.
     Flush(oneshot::Sender<()>),
@@ -84,10 +83,18 @@ pub(super) enum Command {
     BeginTransaction(Identity, oneshot::Sender<()>),
     /// Give up what is not under way; answer when nothing is under way any more.
     Abort(oneshot::Sender<()>),
-    /// The identity in use, and why the transaction can only be aborted.
-    TransactionState(oneshot::Sender<(Option<Identity>, Option<Error>)>),
-    /// Nothing may be sent any more.
-    Fail(Error),
+    /// How the open transaction stands.
+    TransactionState(oneshot::Sender<TransactionState>),
+}
+
+/// The open transaction, as the sender sees it.
+#[derive(Debug)]
+pub(super) struct TransactionState {
+    pub(super) identity: Option<Identity>,
+    /// Why it can only be aborted.
+    pub(super) error: Option<Error>,
+    /// Whether records were sent in it.
+    pub(super) wrote: bool,
 }
 
 enum Event {
@@ -193,7 +200,7 @@ impl Driver {
         for (_, done) in self.flushes.extract_if(.., |(below, _)| is_done(*below)) {
             let _ = done.send(());
         }
-        if self.sender.is_idle() {
+        if oldest.is_none() && self.sender.is_idle() {
             for done in self.aborts.drain(..) {
                 let _ = done.send(());
             }
@@ -250,10 +257,10 @@ impl Driver {
         });
     }
 
-    fn pack(&self, slot: Slot, batch: u64, bytes: Vec<u8>) {
+    fn pack(&self, slot: Slot, batch: u64, bytes: Bytes) {
         let (events, compression) = (self.events.0.clone(), self.options.compression);
         tokio::task::spawn_blocking(move || {
-            let _ = events.send(Event::Packed(slot, batch, batch::pack(bytes, compression)));
+            let _ = events.send(Event::Packed(slot, batch, batch::pack(&bytes, compression)));
         });
     }
 
@@ -297,23 +304,19 @@ impl Driver {
             });
             let _ = waiter.send(one);
         }
-        let batch = match pending.body {
-            Body::Sealed(bytes) => bytes,
-            Body::Plain(bytes) | Body::Packed(bytes) => Bytes::from(bytes),
-            Body::Packing => Bytes::new(),
-        };
+        let charged = pending.charged;
         let delivery = Delivery {
             outcome,
             records: usize::try_from(pending.count).unwrap_or(0),
             bytes: pending.plain_bytes,
             latency: pending.created.elapsed(),
-            batch,
+            batch: pending.into_bytes(),
         };
         if let Some(handler) = &self.handler {
             handler(&delivery);
         }
         let memory = delivery.batch.is_unique().then(|| Vec::from(delivery.batch));
-        (pending.charged, memory)
+        (charged, memory)
     }
 
     fn handle_event(&mut self, event: Event) {
@@ -344,14 +347,16 @@ impl Driver {
                 let _ = done.send(());
             }
             Command::Abort(done) => {
-                self.sender.abort(&mut self.shared.lock());
+                self.sender.abort();
                 self.aborts.push(done);
             }
             Command::TransactionState(answer) => {
-                let state = (self.sender.identity(), self.sender.transaction_error().cloned());
-                let _ = answer.send(state);
+                let _ = answer.send(TransactionState {
+                    identity: self.sender.identity(),
+                    error: self.sender.transaction_error().cloned(),
+                    wrote: self.sender.wrote_in_transaction(),
+                });
             }
-            Command::Fail(error) => self.sender.fail(error),
         }
     }
 

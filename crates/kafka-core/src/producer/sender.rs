@@ -49,7 +49,7 @@ pub(crate) enum Output {
     /// Send these batches in one request, behind what was sent before; then [`Sender::handle_answer`].
     Send { broker: i32, request: u64, batches: Vec<(TopicPartition, Bytes)> },
     /// Compress this batch; then [`Sender::handle_packed`].
-    Pack { slot: Slot, batch: u64, bytes: Vec<u8> },
+    Pack { slot: Slot, batch: u64, bytes: Bytes },
     /// Learn the leaders anew; then [`Sender::handle_metadata`].
     RefreshMetadata,
     /// Get a producer id; then [`Sender::handle_identity`].
@@ -139,6 +139,9 @@ pub(crate) struct Sender {
     failure: Option<Error>,
     /// Why the open transaction can only be aborted.
     pub(super) transaction_error: Option<Error>,
+    wrote_in_transaction: bool,
+    /// The open transaction is being aborted: what is not under way is given up.
+    aborting: bool,
 }
 
 impl Sender {
@@ -157,6 +160,8 @@ impl Sender {
             wants_refresh: false,
             failure: None,
             transaction_error: None,
+            wrote_in_transaction: false,
+            aborting: false,
         }
     }
 
@@ -164,8 +169,11 @@ impl Sender {
     pub(crate) fn poll(&mut self, accumulator: &mut Accumulator, now: Instant) -> Option<Output> {
         if self.outputs.is_empty() {
             self.give_up_old(accumulator, now);
-            if self.failure.is_some() {
-                self.fail_everything(accumulator);
+            if let Some(error) = self.failure.clone() {
+                self.drop_queued(accumulator, &error, |_| true);
+            } else if self.aborting {
+                let aborted = Error::Closed("the aborted transaction");
+                self.drop_queued(accumulator, &aborted, |batch| batch.in_flight.is_none());
             } else {
                 self.begin_epochs();
                 self.take_due(accumulator, now);
@@ -207,12 +215,6 @@ impl Sender {
         }
     }
 
-    /// Gives up all batches: those in flight may have been written.
-    fn fail_everything(&mut self, accumulator: &mut Accumulator) {
-        let Some(error) = self.failure.clone() else { return };
-        self.drop_queued(accumulator, &error, |_| true);
-    }
-
     /// Gives up the batches for which `is_dropped`, and all that wait in the accumulator.
     fn drop_queued(
         &mut self,
@@ -242,7 +244,8 @@ impl Sender {
         if !self.options.idempotent {
             return;
         }
-        if self.identity == Identification::Unasked {
+        // A transactional producer gets its identity from its coordinator.
+        if self.identity == Identification::Unasked && !self.options.transactional {
             self.identity = Identification::Asked;
             self.outputs.push_back(Output::Identify);
         }
@@ -385,6 +388,7 @@ impl Sender {
             broker.heard_at = now;
         }
         broker.in_flight += 1;
+        self.wrote_in_transaction = true;
         self.outputs.push_back(Output::Send { broker: id, request, batches });
         if !self.options.wait_for_answers {
             let unheard = Written { base_offset: None, append_time: None };
@@ -478,15 +482,16 @@ impl Sender {
     pub(crate) fn begin_transaction(&mut self, identity: Identity) {
         self.identity = Identification::Known(identity);
         self.transaction_error = None;
+        self.wrote_in_transaction = false;
+        self.aborting = false;
         for partition in self.partitions.values_mut() {
             partition.queue.begin_epoch(None);
         }
     }
 
-    /// Gives up everything that is not under way, since its transaction will be aborted.
-    pub(crate) fn abort(&mut self, accumulator: &mut Accumulator) {
-        let aborted = Error::Closed("the aborted transaction");
-        self.drop_queued(accumulator, &aborted, |batch| batch.in_flight.is_none());
+    /// Gives up everything that is not under way, until the next transaction begins.
+    pub(crate) fn abort(&mut self) {
+        self.aborting = true;
     }
 
     /// The identity in use, once there is one.
@@ -500,6 +505,11 @@ impl Sender {
     /// Why the open transaction can only be aborted, where it can.
     pub(crate) fn transaction_error(&self) -> Option<&Error> {
         self.transaction_error.as_ref()
+    }
+
+    /// Whether records were sent since the transaction began.
+    pub(crate) fn wrote_in_transaction(&self) -> bool {
+        self.wrote_in_transaction
     }
 
     /// Nothing can be sent any more.
@@ -593,12 +603,14 @@ pub(super) fn pack_or_pass(
     options: &SenderOptions,
     outputs: &mut VecDeque<Output>,
 ) {
-    if let Body::Plain(bytes) = std::mem::replace(&mut batch.body, Body::Packing) {
-        if options.compress {
+    match std::mem::replace(&mut batch.body, Body::Plain(Vec::new())) {
+        Body::Plain(bytes) if options.compress => {
+            let bytes = Bytes::from(bytes);
+            batch.body = Body::Packing(bytes.clone());
             outputs.push_back(Output::Pack { slot, batch: batch.id, bytes });
-        } else {
-            batch.body = Body::Packed(bytes);
         }
+        Body::Plain(bytes) => batch.body = Body::Packed(bytes),
+        other => batch.body = other,
     }
 }
 

@@ -48,8 +48,8 @@ pub(crate) struct Identity {
 pub(crate) enum Body {
     /// Finished, not compressed.
     Plain(Vec<u8>),
-    /// Being compressed elsewhere.
-    Packing,
+    /// Being compressed elsewhere; as it was before.
+    Packing(Bytes),
     /// Compressed, or as it is where there is no compression.
     Packed(Vec<u8>),
     /// Under a stamp, with its checksum.
@@ -103,19 +103,26 @@ impl Pending {
     /// The bytes for the wire, under this stamp.
     pub(crate) fn seal(&mut self, stamp: Stamp, transactional: bool) -> Bytes {
         let is_new = self.stamp.replace(stamp) != Some(stamp);
-        let mut bytes = match std::mem::replace(&mut self.body, Body::Packing) {
+        let mut bytes = match std::mem::replace(&mut self.body, Body::Plain(Vec::new())) {
             Body::Sealed(bytes) if !is_new => {
                 self.body = Body::Sealed(bytes.clone());
                 return bytes;
             }
-            Body::Sealed(bytes) => Vec::from(bytes),
+            Body::Sealed(bytes) | Body::Packing(bytes) => Vec::from(bytes),
             Body::Plain(bytes) | Body::Packed(bytes) => bytes,
-            Body::Packing => Vec::new(),
         };
         batch::seal(&mut bytes, stamp, transactional);
         let bytes = Bytes::from(bytes);
         self.body = Body::Sealed(bytes.clone());
         bytes
+    }
+
+    /// The bytes as they are now.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self.body {
+            Body::Sealed(bytes) | Body::Packing(bytes) => bytes,
+            Body::Plain(bytes) | Body::Packed(bytes) => Bytes::from(bytes),
+        }
     }
 
     fn is_ready(&self) -> bool {
@@ -126,8 +133,7 @@ impl Pending {
     pub(crate) fn len(&self) -> usize {
         match &self.body {
             Body::Plain(bytes) | Body::Packed(bytes) => bytes.len(),
-            Body::Sealed(bytes) => bytes.len(),
-            Body::Packing => 0,
+            Body::Sealed(bytes) | Body::Packing(bytes) => bytes.len(),
         }
     }
 }

@@ -54,6 +54,10 @@ impl Sender {
         {
             self.handle_connection(request_sent.broker, Err(error.clone()), now);
         }
+        if request_sent.batches.is_empty() {
+            // Nobody waits for this answer, but a leader that moved shows itself in it.
+            self.wants_refresh |= answer.as_ref().is_ok_and(has_error);
+        }
         for (slot, batch, stamp) in request_sent.batches {
             let Some(partition) = self.partitions.get(&slot) else { continue };
             let (verdict, error) = match answer {
@@ -148,6 +152,11 @@ impl Sender {
         }
         partition.queue.replace(id, parts);
     }
+}
+
+fn has_error(response: &ProduceResponse) -> bool {
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+    partitions.into_iter().any(|partition| partition.error_code != 0)
 }
 
 /// What the broker says about the partition.

@@ -21,7 +21,7 @@ use super::accumulator::{Accumulator, Limits};
 use super::partitioner::Partitioner;
 use super::report::read_back;
 use super::sender::{Done, Output, Sender, SenderOptions};
-use super::sequence::{Body, Identity};
+use super::sequence::Identity;
 use crate::cluster::Metadata;
 use crate::error::{ConnectFailure, Error, RequestFailure};
 use crate::record::RecordRef;
@@ -259,14 +259,10 @@ impl World {
     }
 
     fn note(&mut self, done: Done) {
-        let body = match done.batch.body {
-            Body::Sealed(bytes) => bytes,
-            Body::Plain(bytes) | Body::Packed(bytes) => Bytes::from(bytes),
-            Body::Packing => unreachable!("compression is off"),
-        };
         let log = &self.logs[usize::try_from(done.partition.partition).unwrap()];
-        let values = values(&body);
-        assert_eq!(values.len(), usize::try_from(done.batch.count).unwrap());
+        let (count, charged) = (done.batch.count, done.batch.charged);
+        let values = values(&done.batch.into_bytes());
+        assert_eq!(values.len(), usize::try_from(count).unwrap());
         if let Ok(written) = &done.outcome
             && let Some(offset) = written.base_offset
         {
@@ -282,7 +278,7 @@ impl World {
             let before = self.outcomes.insert(value, outcome);
             assert!(before.is_none(), "seed {}: record {value} has two outcomes", self.seed);
         }
-        self.accumulator.release(done.batch.charged, None);
+        self.accumulator.release(charged, None);
     }
 
     /// Puts a request on its connection: behind those before it, after a delay, or nowhere.
