@@ -482,7 +482,7 @@ impl World {
             for value in &self.appended[partition] {
                 match &self.outcomes[value] {
                     Ok(()) => {
-                        assert!(there.contains(value), "seed {seed}: {value} was acknowledged and is lost")
+                        assert!(there.contains(value), "seed {seed}: {value} was acknowledged and is lost");
                     }
                     Err((false, _)) => {
                         assert!(
