@@ -26,6 +26,10 @@ fn lines() -> Vec<Vec<u8>> {
     (0..RECORDS).map(line).collect()
 }
 
+fn record<'a>(key: Option<&'a [u8]>, value: &'a [u8]) -> RecordRef<'a> {
+    RecordRef { key, value: Some(value), ..RecordRef::default() }
+}
+
 fn encoding(c: &mut Criterion) {
     let lines = lines();
     let mut group = c.benchmark_group("encode and seal, per batch of 9000 records");
@@ -33,9 +37,8 @@ fn encoding(c: &mut Criterion) {
     for (name, key) in [("value only", None), ("key and value", Some(&b"rider-1234"[..]))] {
         group.bench_function(name, |b| {
             b.iter(|| {
-                let record =
-                    |line: &'_ Vec<u8>| RecordRef { key, value: Some(&line[..]), ..RecordRef::default() };
-                black_box(encode_batch(lines.iter().map(record), 1_750_000_000_000, Compression::default()))
+                let records = lines.iter().map(|line| record(key, line));
+                black_box(encode_batch(records, 1_750_000_000_000, Compression::default()))
             });
         });
     }

@@ -232,17 +232,17 @@ async fn a_small_buffer_makes_the_appender_wait_and_loses_nothing() {
     assert_eq!(producer.buffered_bytes(), 0);
 }
 
-async fn transactional(config: &Config) -> (TransactionalProducer, ProducerTopic) {
+async fn transactional(config: &Config, topic: &str) -> (TransactionalProducer, ProducerTopic) {
     let options = ProducerOptions::from_config(config).unwrap();
     let client = Client::new(config.clone()).unwrap();
     let producer = TransactionalProducer::init(&client, options, None).await.unwrap();
-    let topic = producer.producer().topic("t").await.unwrap();
+    let topic = producer.producer().topic(topic).await.unwrap();
     (producer, topic)
 }
 
 /// The same course of transactions on any broker; the values that `read_committed` must see afterwards.
-async fn play_transactions(config: &Config) -> Vec<String> {
-    let (mut producer, topic) = transactional(config).await;
+async fn play_transactions(config: &Config, name: &str) -> Vec<String> {
+    let (mut producer, topic) = transactional(config, name).await;
     let mut visible = Vec::new();
     for round in 0..6 {
         producer.begin().unwrap();
@@ -257,7 +257,7 @@ async fn play_transactions(config: &Config) -> Vec<String> {
             let member =
                 GroupMember { group_id: "g".into(), member_id: "".into(), generation: -1, instance_id: None };
             let offset = OffsetToCommit { offset: 7, leader_epoch: -1, metadata: String::new() };
-            producer.send_offsets(&member, [(TopicPartition::new("t", 0), offset)]).await.unwrap();
+            producer.send_offsets(&member, [(TopicPartition::new(name, 0), offset)]).await.unwrap();
         }
         if round % 2 == 0 {
             producer.commit().await.unwrap();
@@ -279,7 +279,7 @@ async fn play_transactions(config: &Config) -> Vec<String> {
 async fn transactions_are_committed_and_aborted_with_their_offsets() {
     let cluster = cluster(1, 2);
     let config = config(&cluster.bootstrap(), &[("transactional.id", "x")]);
-    let visible = play_transactions(&config).await;
+    let visible = play_transactions(&config, "t").await;
     let mut there: Vec<String> = (0..2).flat_map(|partition| stored(&cluster, partition)).collect();
     there.retain(|text| visible.contains(text));
     there.sort();
@@ -291,11 +291,11 @@ async fn transactions_are_committed_and_aborted_with_their_offsets() {
 async fn a_producer_that_was_shut_out_stops_with_a_clear_error() {
     let cluster = cluster(1, 2);
     let config = config(&cluster.bootstrap(), &[("transactional.id", "x"), ("linger.ms", "0")]);
-    let (mut first, topic) = transactional(&config).await;
+    let (mut first, topic) = transactional(&config, "t").await;
     first.begin().unwrap();
     first.producer().append(&topic, Some(0), value("a")).unwrap();
     first.producer().flush().await;
-    let (mut second, _) = transactional(&config).await;
+    let (mut second, _) = transactional(&config, "t").await;
     first.producer().append(&topic, Some(0), value("b")).unwrap();
     let error = first.commit().await.unwrap_err();
     let fenced = [ErrorCode::PRODUCER_FENCED, ErrorCode::INVALID_PRODUCER_EPOCH];
@@ -309,17 +309,16 @@ async fn a_producer_that_was_shut_out_stops_with_a_clear_error() {
 #[tokio::test]
 async fn java_sees_committed_transactions_only() {
     let Some(kafka) = RealKafka::one_node() else { return };
-    // The tests' topic is always "t"; on a shared cluster it may be there already.
-    kafka.tool("topics", &["--create", "--if-not-exists", "--topic", "t", "--partitions", "2"], "");
-    let before = kafka.tool("get-offsets", &["--topic", "t"], "").stdout;
-    let config = config(&kafka.bootstrap(), &[("transactional.id", "produce-test")]);
-    let visible = play_transactions(&config).await;
-    let read = kafka.tool(
-        "console-consumer",
-        &["--topic", "t", "--from-beginning", "--timeout-ms", "8000", "--isolation-level", "read_committed"],
-        "",
-    );
+    let topic = format!("produce-transactions-{}", std::process::id());
+    kafka.create_topic(&topic, 2, &[]);
+    let config = config(&kafka.bootstrap(), &[("transactional.id", &topic)]);
+    let visible = play_transactions(&config, &topic).await;
+    // Aborted rounds lie between the committed ones; a loaded machine needs its time to start Java.
+    let count = visible.len().to_string();
+    let words = ["--topic", &topic, "--from-beginning", "--timeout-ms", "60000", "--max-messages", &count];
+    let words = [&words[..], &["--isolation-level", "read_committed"]].concat();
+    let read = kafka.tool("console-consumer", &words, "");
     let mut seen: Vec<&str> = read.stdout.lines().collect();
     seen.sort_unstable();
-    assert_eq!(seen, visible, "offsets before: {before}");
+    assert_eq!(seen, visible, "{}", read.stderr);
 }
