@@ -21,6 +21,7 @@ mod clock;
 mod cluster;
 mod config;
 mod fault;
+mod fetch_session;
 mod frame;
 mod group;
 mod guard;

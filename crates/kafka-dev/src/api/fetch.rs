@@ -1,5 +1,5 @@
 //! Fetch, versions 4 to 18 (KIP-74 response limits, 98 isolation, 320 epochs, 392, 516 topic ids from 13, 951 new
-//! leader in the answer). Sessions (KIP-227) are declined: every answer is a full one.
+//! leader in the answer, 227 sessions: `fetch_session`).
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -20,20 +20,17 @@ const TOPIC_ID_VERSION: i16 = 13;
 /// First version whose answer names the new leader's address.
 const NEW_LEADER_VERSION: i16 = 16;
 const READ_COMMITTED: i8 = 1;
-/// The session epoch of a client that wants no session.
-const SESSIONLESS: i32 = -1;
 /// Longest poll granted, whatever the client asks.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 impl Serve for FetchRequest {
     const SERVED: VersionRange = VersionRange { min: 4, max: 18 };
 
-    async fn serve(self, call: &mut Call<'_>) -> FetchResponse {
-        if self.session_epoch > 0 {
-            let error = ResponseError::FetchSessionIdNotFound;
-            return FetchResponse::default().with_error_code(error.code());
-        }
-        debug_assert!(self.session_epoch <= 0 || self.session_epoch == SESSIONLESS);
+    async fn serve(mut self, call: &mut Call<'_>) -> FetchResponse {
+        let scope = match call.cluster().fetch_sessions.open(call.broker(), &mut self) {
+            Ok(scope) => scope,
+            Err(error) => return FetchResponse::default().with_error_code(error.code()),
+        };
         let wait = Duration::from_millis(u64::try_from(self.max_wait_ms).unwrap_or(0)).min(MAX_WAIT);
         let deadline = Instant::now() + wait;
         let (broker, version) = (call.broker(), call.version);
@@ -43,7 +40,9 @@ impl Serve for FetchRequest {
             changed.as_mut().enable();
             let reader = Reader { broker, version, request: &self };
             if reader.is_ready(&mut call.cluster()) || timeout_at(deadline, changed).await.is_err() {
-                return reader.read(&mut call.cluster());
+                let mut cluster = call.cluster();
+                let response = reader.read(&mut cluster);
+                return cluster.fetch_sessions.close(scope, response);
             }
         }
     }

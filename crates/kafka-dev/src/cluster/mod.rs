@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::auth::acl::Acls;
 use crate::config::Config;
+use crate::fetch_session::FetchSessions;
 use crate::group::Groups;
 use crate::group::next_gen::assignor::Topics;
 use crate::txn::Transactions;
@@ -92,6 +93,7 @@ pub(crate) struct Cluster {
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) acls: Acls,
+    pub(crate) fetch_sessions: FetchSessions,
     store: Store,
     pub(crate) limits: Limits,
     next_producer_id: i64,
@@ -111,6 +113,7 @@ impl Cluster {
             groups,
             transactions: Transactions::new(store.journal.clone()),
             acls: Acls::new(store.journal.clone()),
+            fetch_sessions: FetchSessions::default(),
             store,
             limits: Limits::default(),
             next_producer_id: 1000,
@@ -347,6 +350,7 @@ impl Cluster {
         if let Some(node) = self.nodes.get_mut(&broker) {
             node.is_up = false;
         }
+        self.fetch_sessions.forget_broker(broker);
         self.each_partition(|partition| partition.broker_down(broker));
     }
 
