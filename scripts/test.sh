@@ -74,6 +74,13 @@ step tests
 result=0
 cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || result=1
 
+if cargo +nightly fuzz --version >/dev/null 2>&1; then
+  step fuzz targets
+  for target in fuzz/fuzz_targets/*.rs; do
+    cargo +nightly fuzz run "$(basename "$target" .rs)" -- -max_total_time=5 -rss_limit_mb=1024 || result=1
+  done
+fi
+
 # What cargo says per test binary, added up.
 printf '\n'
 awk '/^test result:/ { passed += $4; failed += $6; skipped += $8 }

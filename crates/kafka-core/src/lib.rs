@@ -14,6 +14,8 @@ pub mod config;
 pub mod consumer;
 mod error;
 mod error_code;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod metrics;
 pub mod producer;
 mod record;

@@ -77,11 +77,12 @@ impl<R: Api> ReadVersionedType<Cursor<Vec<u8>>> for Incoming<R> {
 }
 
 /// Decodes one answer; it must use up the frame exactly.
-fn decode<R: Api>(body: Bytes, version: i16) -> Result<R::Response, String> {
+pub(super) fn decode<R: Api>(body: Bytes, version: i16) -> Result<R::Response, String> {
     // ApiVersions answers with header 0 for ever, so the request's flexibility tells how the body writes lengths.
     let flexible = version >= R::FLEXIBLE_REQUEST;
-    // Fetch: the throttle time, then the session's random id.
-    let unchecked_int32s = if R::KEY == <FetchRequest as Api>::KEY { 2 } else { 0 };
+    // Fetch: the throttle time, then since version 7 the session's random id.
+    let has_session_id = R::KEY == <FetchRequest as Api>::KEY && version >= 7;
+    let unchecked_int32s = if has_session_id { 2 } else { 0 };
     let mut body = GuardedBuf::new(body, flexible, unchecked_int32s);
     let response =
         R::Response::decode(&mut body, version).map_err(|error| error.to_string().trim().to_owned())?;
@@ -112,6 +113,13 @@ mod tests {
         let body = Bytes::from_static(&[0, 0, 0, 0, 0, 27, 0, 1, 2]);
         let error = decode::<HeartbeatRequest>(body, 4).unwrap_err();
         assert_eq!(error, "2 bytes are left over after the answer");
+    }
+
+    #[test]
+    fn an_old_fetch_answer_cannot_claim_more_topics_than_it_has_bytes_for() {
+        // Version 4 has no session id: behind the throttle time stands the number of topics.
+        let body = Bytes::from_static(&[0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff]);
+        assert!(decode::<FetchRequest>(body, 4).is_err());
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) use pool::Pool;
 pub use sasl::{Credentials, Sasl, ScramHash, TokenEndpoint, TokenSource};
 pub use tls::Tls;
 pub(crate) use tls::{AnyCertificate, AnyName};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use versions::decode_any;
 pub use versions::{APIS, Api, ApiInfo, ApiRange, api_name};
 
 use crate::Metrics;

@@ -74,6 +74,15 @@ macro_rules! apis {
         /// Every API that this client speaks, by key.
         pub const APIS: &[ApiInfo] = &[$(ApiInfo { key: $key, name: $name, min: $min, max: $max },)*];
 
+        /// Decodes an answer of any API.
+        #[cfg(any(test, feature = "fuzzing"))]
+        pub(crate) fn decode_any(key: i16, version: i16, body: bytes::Bytes) -> Result<(), String> {
+            match key {
+                $($key => super::codec::decode::<m::$request>(body, version).map(drop),)*
+                _ => Err("this client does not speak it".to_owned()),
+            }
+        }
+
         #[cfg(test)]
         fn message_facts() -> Vec<(ApiInfo, [i16; 2], [i16; 2], [i16; 2])> {
             use kafka_protocol::protocol::{HeaderVersion, Message};

@@ -13,7 +13,7 @@ mod member;
 mod next_gen;
 mod options;
 mod pace;
-mod protocol;
+pub(crate) mod protocol;
 #[cfg(test)]
 mod simulation;
 mod state;

@@ -1,0 +1,5 @@
+//! `kafka_core::fuzzing::compressed` on arbitrary bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| kafka_core::fuzzing::compressed(data));
