@@ -10,18 +10,20 @@ use kafka_core::{Error, TopicPartition};
 
 use crate::context::Context;
 
-/// Offsets of all partitions that have a leader now; one without is left out rather than waited for.
+/// Offsets of all partitions that have a leader now; one without is left out rather than waited for. With the first
+/// failure, where there is one: a leader that does not answer leaves all its partitions open.
 pub(crate) async fn offsets(
     context: &Context,
     topics: &[Arc<Topic>],
     spec: OffsetSpec,
-) -> BTreeMap<TopicPartition, i64> {
+) -> (BTreeMap<TopicPartition, i64>, Option<Error>) {
     let led = topics.iter().flat_map(|topic| {
         let led = topic.partitions.iter().filter(|partition| partition.leader.is_some());
         led.map(|p| (TopicPartition::new(topic.name.clone(), p.id), spec))
     });
     let outcomes = context.admin.list_offsets(led.collect(), IsolationLevel::default()).await;
-    known(outcomes).0
+    let (found, failed) = known(outcomes);
+    (found, failed.into_iter().next().map(|(_, error)| error))
 }
 
 /// The offsets that are known, and the failures.

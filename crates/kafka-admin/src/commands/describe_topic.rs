@@ -92,7 +92,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
 async fn show(args: &Args, context: &Context) -> Result<Exit> {
     let mut tally = Tally::default();
     let topics = chosen(args, context, &mut tally).await?;
-    let around = look_around(context, &topics).await;
+    let around = look_around(context, &topics, &mut tally).await;
     let filtered = args.under_replicated || args.unavailable || args.under_min_isr;
     let documents: Vec<_> = topics
         .iter()
@@ -118,13 +118,13 @@ async fn chosen(args: &Args, context: &Context, tally: &mut Tally) -> Result<Vec
     Ok(topics)
 }
 
-async fn look_around(context: &Context, topics: &[Arc<Topic>]) -> Around {
+async fn look_around(context: &Context, topics: &[Arc<Topic>], tally: &mut Tally) -> Around {
     if topics.is_empty() {
         let (earliest, latest, configs) = Default::default();
         return Around { earliest, latest, configs, eligible: None, sizes: None, readers: None };
     }
     let names: Vec<_> = topics.iter().map(|topic| topic.name.to_string()).collect();
-    let (earliest, latest, configs, eligible, sizes, readers) = tokio::join!(
+    let ((earliest, early), (latest, late), configs, eligible, sizes, readers) = tokio::join!(
         offsets(context, topics, OffsetSpec::Earliest),
         offsets(context, topics, OffsetSpec::Latest),
         configs(context, &names),
@@ -132,6 +132,7 @@ async fn look_around(context: &Context, topics: &[Arc<Topic>]) -> Around {
         sizes(context),
         readers(context),
     );
+    early.or(late).into_iter().for_each(|error| tally.fail(error));
     let (eligible, sizes, readers) = (eligible.ok(), sizes.ok(), readers.ok());
     Around { earliest, latest, configs, eligible, sizes, readers }
 }

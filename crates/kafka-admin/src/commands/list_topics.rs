@@ -74,11 +74,12 @@ fn row(topic: &Arc<Topic>) -> Row {
 }
 
 async fn add_details(topics: &[Arc<Topic>], rows: &mut [Row], context: &Context, tally: &mut Tally) {
-    let (earliest, latest, sizes) = tokio::join!(
+    let ((earliest, early), (latest, late), sizes) = tokio::join!(
         offsets(context, topics, OffsetSpec::Earliest),
         offsets(context, topics, OffsetSpec::Latest),
         sizes(context),
     );
+    early.or(late).into_iter().for_each(|error| tally.fail(error));
     let sizes = sizes.unwrap_or_else(|error| {
         tally.fail(error);
         BTreeMap::new()

@@ -84,10 +84,6 @@ impl Call {
         }
     }
 
-    fn end_of_trouble(&self) {
-        self.trouble.send_if_modified(|trouble| trouble.take().is_some());
-    }
-
     /// Asks again, with growing pauses, while that may help and time is left.
     pub(crate) async fn retrying<T>(&self, question: impl AsyncFn() -> Result<T>) -> Result<T> {
         let (initial, max) = self.cluster.options().retry_backoff;
@@ -106,9 +102,6 @@ impl Call {
             }
         };
         let done = timeout_at(self.deadline, asking).await;
-        if done.is_ok() {
-            self.end_of_trouble();
-        }
         done.unwrap_or_else(|_| Err(Error::Timeout { what: self.what.to_owned(), after: self.limit, last }))
     }
 
@@ -123,9 +116,8 @@ impl Call {
         R: Api + Clone,
     {
         let mut route = Route::new(keys);
-        if timeout_at(self.deadline, self.drive(&stage, &mut route)).await.is_ok() {
-            self.end_of_trouble();
-        }
+        // What is not done by then says so itself.
+        let _ = timeout_at(self.deadline, self.drive(&stage, &mut route)).await;
         route.into_outcomes(self.what, self.limit)
     }
 
