@@ -40,3 +40,9 @@ pub use handle::{Handle, HandleError};
 pub use kafka_protocol::error::ResponseError;
 pub use kafka_protocol::messages::ApiKey;
 pub use log::records::Record;
+
+/// Decodes a request as a listener would, after the length of its frame; whether it is one. For fuzzing.
+pub fn decode_request(frame: &[u8]) -> bool {
+    let frame = frame::RequestFrame::read(bytes::Bytes::copy_from_slice(frame));
+    frame.is_ok_and(|frame| api::decodes(&frame))
+}

@@ -1,11 +1,13 @@
 //! `kafka-dev`: a Kafka cluster in one process, for learning. Production is Apache Kafka.
 
+mod prompt;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
-use kafka_dev::{Broker, Config};
+use kafka_dev::{Broker, Config, Handle};
 
 /// A Kafka cluster on this machine, for learning and testing. For production run Apache Kafka.
 #[derive(Debug, Parser)]
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let cluster = Broker::start(config(arguments)?)?;
     greet(&cluster.bootstrap());
-    stop_signal().await?;
+    serve_prompt(&cluster).await?;
     cluster.shutdown();
     Ok(())
 }
@@ -88,10 +90,28 @@ fn default_data_dir() -> Option<PathBuf> {
 #[allow(clippy::print_stderr, reason = "the greeting of a server in the foreground")]
 fn greet(bootstrap: &str) {
     eprintln!("kafka-dev listens on {bootstrap}. Ctrl-C stops it.");
+    eprintln!("{}", prompt::HELP);
     eprintln!("In other terminals:");
     eprintln!("  kafka-admin -b {bootstrap} create-topic rider-updates --partitions 2");
     eprintln!("  kafka-produce -b {bootstrap}");
     eprintln!("  kafka-consume -b {bootstrap} user-1");
+}
+
+/// Obeys what is typed until a signal comes.
+#[allow(clippy::print_stderr, reason = "answers to what was typed; stdout is for data")]
+async fn serve_prompt(cluster: &Handle) -> std::io::Result<()> {
+    let mut lines = prompt::lines();
+    let mut stop = std::pin::pin!(stop_signal());
+    loop {
+        tokio::select! {
+            stopped = &mut stop => return stopped,
+            line = lines.recv() => match line {
+                Some(line) if line.trim().is_empty() => {}
+                Some(line) => eprintln!("{}", prompt::obey(cluster, &line)),
+                None => return stop.await,
+            }
+        }
+    }
 }
 
 async fn stop_signal() -> std::io::Result<()> {

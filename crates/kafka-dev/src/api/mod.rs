@@ -53,7 +53,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Request, StrBytes, VersionRange};
@@ -64,7 +64,7 @@ use crate::auth::sasl::Sasl;
 use crate::cluster::Cluster;
 use crate::fault::{Fault, Target};
 use crate::frame::{self, RequestFrame};
-use crate::guard;
+use crate::guard::{self, DecodeError};
 use crate::shared::{Control, Shared};
 use crate::txn::Now;
 
@@ -212,6 +212,14 @@ macro_rules! served {
             vec![$((ApiKey::$key, <$request as Serve>::SERVED),)*]
         }
 
+        /// Whether the body is what its header claims.
+        pub(crate) fn decodes(frame: &RequestFrame) -> bool {
+            match ApiKey::try_from(frame.key) {
+                $(Ok(key @ ApiKey::$key) => decode::<$request>(key, frame.version, &frame.body).is_ok(),)*
+                _ => false,
+            }
+        }
+
         #[cfg(test)]
         async fn try_every_version(connection: &mut Connection) {
             $(tests::try_versions::<$request>(connection, ApiKey::$key).await;)*
@@ -283,8 +291,7 @@ where
     if !connection.admits(key) {
         return Outcome::Close(format!("{key:?} before authentication"));
     }
-    let flexible = key.request_header_version(version) >= 2;
-    let request: R = match guard::decode(&body, version, flexible) {
+    let request: R = match decode(key, version, &body) {
         Ok(request) => request,
         Err(error) => return Outcome::Close(format!("malformed {key:?} request: {error}")),
     };
@@ -318,6 +325,10 @@ where
             Outcome::Close(format!("cannot encode {key:?} version {version}: {error}"))
         }
     }
+}
+
+fn decode<R: Serve>(key: ApiKey, version: i16, body: &Bytes) -> Result<R, DecodeError> {
+    guard::decode(body, version, key.request_header_version(version) >= 2)
 }
 
 /// The error of the first thing the client may not do.

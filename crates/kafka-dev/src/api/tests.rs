@@ -8,7 +8,9 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{ApiKey, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, HeaderVersion};
 
-use super::{Connection, Outcome, Serve, handle, try_every_version};
+use proptest::prelude::*;
+
+use super::{Connection, Outcome, Serve, decodes, handle, try_every_version};
 use crate::auth::Users;
 use crate::cluster::persist::Store;
 use crate::cluster::{Cluster, NewTopic, Node};
@@ -66,4 +68,16 @@ where
 #[tokio::test]
 async fn every_version_is_answered_and_refused_in_a_form_that_decodes() {
     try_every_version(&mut connection()).await;
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_after_any_header_decode_or_are_refused(
+        api in 0i16..95,
+        version in 0i16..19,
+        body in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let frame = RequestFrame { key: api, version, correlation_id: 0, client_id: String::new(), body: body.into() };
+        let _ = decodes(&frame);
+    }
 }
