@@ -84,7 +84,7 @@ pub(crate) struct OutputArgs {
     /// %{json} %{time} %%, with \n \t \xHH
     #[arg(short, long, conflicts_with = "output")]
     pub(crate) format: Option<String>,
-    /// JSON over several lines, on a terminal in colour
+    /// JSON values over several lines
     #[arg(long)]
     pub(crate) pretty: bool,
     /// How keys are shown: utf8, json, hex, base64, uuid, msgpack, int, long, float, double, or a pack such as >iq

@@ -2,6 +2,7 @@
 
 mod args;
 mod filter;
+mod internals;
 mod output;
 mod plan;
 mod reader;

@@ -9,6 +9,7 @@ use kafka_cli::{Failure, PayloadFormat};
 use kafka_core::consumer::RecordView;
 
 use crate::args::{Form, OutputArgs};
+use crate::internals::{self, OFFSETS_TOPIC};
 
 /// Written when so many bytes have gathered.
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -20,12 +21,15 @@ pub(crate) struct Output {
     buffer: Vec<u8>,
     stdout: File,
     is_terminal: bool,
+    /// No format was asked for, so Kafka's own topics are made readable.
+    decodes_internals: bool,
 }
 
 impl Output {
     /// `group` stands before the tutorial's line.
     pub(crate) fn new(args: &OutputArgs, group: Option<&str>) -> anyhow::Result<Self> {
         let stdout = io::stdout();
+        let decodes_internals = args.format.is_none() && args.output.is_none();
         let is_terminal = stdout.is_terminal();
         let mut format = RecordFormat::parse(&format_text(args, group)).map_err(Failure::usage)?;
         let pretty = if args.pretty { PayloadFormat::PrettyJson } else { PayloadFormat::Utf8 };
@@ -34,13 +38,23 @@ impl Output {
         format.key = args.key_format.clone().unwrap_or(key);
         format.value = args.value_format.clone().unwrap_or(plain);
         format.for_terminal = is_terminal;
-        Ok(Self { format, buffer: Vec::with_capacity(2 * CHUNK_BYTES), stdout: raw(&stdout)?, is_terminal })
+        Ok(Self {
+            format,
+            buffer: Vec::with_capacity(2 * CHUNK_BYTES),
+            stdout: raw(&stdout)?,
+            is_terminal,
+            decodes_internals,
+        })
     }
 
     /// Formats one record.
     #[inline]
     pub(crate) fn record(&mut self, topic: &str, partition: i32, record: &RecordView<'_>) {
-        self.format.write(&mut self.buffer, topic, partition, record);
+        if self.decodes_internals && topic == OFFSETS_TOPIC {
+            internals::write(&mut self.buffer, record);
+        } else {
+            self.format.write(&mut self.buffer, topic, partition, record);
+        }
     }
 
     /// Formats one record into a buffer of its own, for later.
