@@ -3,7 +3,9 @@
 mod accumulator;
 mod batch;
 mod driver;
+mod links;
 mod options;
+mod output;
 mod partitioner;
 mod report;
 mod sender;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::accumulator::Limits;
+use super::output::SenderOptions;
 use super::partitioner::Partitioner;
-use super::sender::SenderOptions;
 use crate::compression::Compression;
 use crate::config::{Config, property};
 use crate::error::{Error, Result};

@@ -9,76 +9,16 @@ use bytes::Bytes;
 
 use super::accumulator::{Accumulator, Slot};
 use super::batch::Stamp;
+use super::links::{Broker, Link, SILENCE, broker, connect};
+use super::output::{Lost, Output, SenderOptions, Written, done, timed_out};
 use super::sequence::{Body, Identity, PartitionQueue, Pending};
 use crate::TopicPartition;
 use crate::backoff::Backoff;
 use crate::cluster::Metadata;
 use crate::error::Error;
 
-/// How long a broker with requests in flight may stay silent before the client asks whether its partitions have moved.
-const SILENCE: Duration = Duration::from_millis(1500);
 /// Bytes of a request besides its batches, at most, for a few partitions.
 const REQUEST_OVERHEAD_BYTES: usize = 1024;
-
-/// What the sender goes by, in Kafka's names.
-#[derive(Debug, Clone)]
-pub(crate) struct SenderOptions {
-    /// `enable.idempotence`
-    pub(crate) idempotent: bool,
-    /// `transactional.id` is set
-    pub(crate) transactional: bool,
-    /// `acks` is not 0
-    pub(crate) wait_for_answers: bool,
-    /// `compression.type` is not `none`
-    pub(crate) compress: bool,
-    /// `max.in.flight.requests.per.connection`
-    pub(crate) max_in_flight: usize,
-    /// `max.request.size`
-    pub(crate) max_request_bytes: usize,
-    /// `delivery.timeout.ms`
-    pub(crate) delivery_timeout: Duration,
-    /// `retry.backoff.ms` and `retry.backoff.max.ms`
-    pub(crate) retry_backoff: (Duration, Duration),
-}
-
-/// What the sender wants done.
-#[derive(Debug)]
-pub(crate) enum Output {
-    /// Connect to this broker; then [`Sender::handle_connection`].
-    Connect(i32),
-    /// Send these batches in one request, behind what was sent before; then [`Sender::handle_answer`].
-    Send { broker: i32, request: u64, batches: Vec<(TopicPartition, Bytes)> },
-    /// Compress this batch; then [`Sender::handle_packed`].
-    Pack { slot: Slot, batch: u64, bytes: Bytes },
-    /// Learn the leaders anew; then [`Sender::handle_metadata`].
-    RefreshMetadata,
-    /// Get a producer id; then [`Sender::handle_identity`].
-    Identify,
-    /// A batch has its outcome.
-    Done(Box<Done>),
-}
-
-/// A batch with its outcome.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) partition: TopicPartition,
-    pub(crate) batch: Pending,
-    pub(crate) outcome: Result<Written, Lost>,
-}
-
-/// Where the broker put a batch, as far as it said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Written {
-    pub(crate) base_offset: Option<i64>,
-    pub(crate) append_time: Option<i64>,
-}
-
-/// Why a batch was given up.
-#[derive(Debug)]
-pub(crate) struct Lost {
-    pub(crate) error: Error,
-    pub(crate) possibly_written: bool,
-}
 
 #[derive(Debug)]
 pub(super) struct Partition {
@@ -86,24 +26,6 @@ pub(super) struct Partition {
     pub(super) queue: PartitionQueue,
     leader: Option<i32>,
     leader_epoch: i32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Link {
-    Down,
-    Connecting,
-    Up,
-}
-
-#[derive(Debug)]
-pub(super) struct Broker {
-    link: Link,
-    pub(super) in_flight: usize,
-    /// Throttled by the broker (KIP-219), or just failed to connect.
-    pub(super) not_before: Option<Instant>,
-    /// When it was heard of last, or the first of the requests in flight left.
-    pub(super) heard_at: Instant,
-    last_error: Option<Error>,
 }
 
 /// A request in flight.
@@ -557,31 +479,6 @@ impl Sender {
     }
 }
 
-impl Broker {
-    fn can_take(&self, now: Instant, max_in_flight: usize) -> bool {
-        let is_muted = self.not_before.is_some_and(|instant| now < instant);
-        self.link == Link::Up && !is_muted && self.in_flight < max_in_flight
-    }
-}
-
-fn broker(brokers: &mut BTreeMap<i32, Broker>, id: i32, now: Instant) -> &mut Broker {
-    brokers.entry(id).or_insert_with(|| Broker {
-        link: Link::Down,
-        in_flight: 0,
-        not_before: None,
-        heard_at: now,
-        last_error: None,
-    })
-}
-
-fn connect(broker: &mut Broker, id: i32, now: Instant, outputs: &mut VecDeque<Output>) {
-    let is_pausing = broker.not_before.is_some_and(|instant| now < instant);
-    if broker.link == Link::Down && !is_pausing {
-        broker.link = Link::Connecting;
-        outputs.push_back(Output::Connect(id));
-    }
-}
-
 fn enqueue(
     partition: &mut Partition,
     slot: Slot,
@@ -612,13 +509,4 @@ pub(super) fn pack_or_pass(
         Body::Plain(bytes) => batch.body = Body::Packed(bytes),
         other => batch.body = other,
     }
-}
-
-/// The last word on a batch.
-pub(super) fn done(partition: TopicPartition, batch: Pending, outcome: Result<Written, Lost>) -> Output {
-    Output::Done(Box::new(Done { partition, batch, outcome }))
-}
-
-fn timed_out(partition: &TopicPartition, after: Duration, last: Option<Error>) -> Error {
-    Error::Timeout { what: format!("sending to {partition}"), after, last: last.map(Box::new) }
 }

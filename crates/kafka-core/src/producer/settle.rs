@@ -8,8 +8,9 @@ use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 
 use super::accumulator::{Accumulator, ClosedBatch, Slot, Waiter};
 use super::batch::{BatchBuilder, Stamp};
+use super::output::{Lost, Written, done};
 use super::report::read_back;
-use super::sender::{Lost, Sender, Written, done, pack_or_pass};
+use super::sender::{Sender, pack_or_pass};
 use super::sequence::{Body, Pending};
 use crate::error::{Error, RequestFailure, Result};
 use crate::record::RecordRef;

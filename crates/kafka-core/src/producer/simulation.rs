@@ -18,9 +18,10 @@ use kafka_protocol::messages::{BrokerId, MetadataResponse, ProduceResponse, Topi
 use kafka_protocol::protocol::StrBytes;
 
 use super::accumulator::{Accumulator, Limits};
+use super::output::{Done, Output, SenderOptions};
 use super::partitioner::Partitioner;
 use super::report::read_back;
-use super::sender::{Done, Output, Sender, SenderOptions};
+use super::sender::Sender;
 use super::sequence::Identity;
 use crate::cluster::Metadata;
 use crate::error::{ConnectFailure, Error, RequestFailure};
