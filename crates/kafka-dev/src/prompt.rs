@@ -19,6 +19,9 @@ enum Command {
 /// Lines from stdin until it ends. A thread of its own, since reading a terminal cannot be interrupted.
 pub(crate) fn lines() -> mpsc::UnboundedReceiver<String> {
     let (sender, receiver) = mpsc::unbounded_channel();
+    if is_in_background() {
+        return receiver;
+    }
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             if sender.send(line).is_err() {
@@ -27,6 +30,11 @@ pub(crate) fn lines() -> mpsc::UnboundedReceiver<String> {
         }
     });
     receiver
+}
+
+/// Whether the shell put this program in the background of its terminal: reading would stop it (SIGTTIN).
+fn is_in_background() -> bool {
+    rustix::termios::tcgetpgrp(std::io::stdin()).is_ok_and(|front| front != rustix::process::getpgrp())
 }
 
 /// Carries out a line; what to tell the user.
