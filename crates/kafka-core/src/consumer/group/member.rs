@@ -178,13 +178,13 @@ impl Member {
 
     /// What follows from the time alone, under either protocol. True where the user has been away too long.
     pub(super) fn tick(&mut self, now: Instant) -> bool {
-        if self.link.poll(now) {
-            self.act(Action::FindCoordinator);
-        }
         let patience = self.patience();
         if let Some(waiting) = self.outstanding.as_mut().filter(|waiting| waiting.doubt_at <= now) {
             waiting.doubt_at = now + patience;
             self.link.doubt(now);
+        }
+        if self.link.poll(now) {
+            self.act(Action::FindCoordinator);
         }
         if self.leave_until.is_some_and(|until| until <= now) {
             self.left();
