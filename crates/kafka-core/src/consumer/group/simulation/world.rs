@@ -182,7 +182,7 @@ impl World {
         self.events.insert(self.order, event);
     }
 
-    fn note(&mut self, text: String) {
+    fn note(&mut self, text: &str) {
         let at = (self.now - self.start).as_millis();
         self.log.push(format!("{at:>6} {text}"));
     }
@@ -207,7 +207,7 @@ impl World {
         if self.players.iter().all(|player| player.is_dead) {
             self.start();
         }
-        self.note("peace".into());
+        self.note("peace");
         for index in 0..self.players.len() {
             self.players[index].busy_until = self.now;
             if self.players[index].frozen_until.is_some() {
@@ -409,7 +409,7 @@ impl World {
     fn tell(&mut self, index: usize, told: Told) {
         match told {
             Told::Assigned { added, kept } => {
-                self.note(format!("{index} + {added:?} = {kept:?}"));
+                self.note(&format!("{index} + {added:?} = {kept:?}"));
                 for partition in added {
                     if !self.players[index].reads.insert(partition.clone()) {
                         self.fail(&format!("{index} is given {partition} twice"));
@@ -417,19 +417,19 @@ impl World {
                 }
             }
             Told::Revoke { number, partitions } => {
-                self.note(format!("{index} - {partitions:?}"));
+                self.note(&format!("{index} - {partitions:?}"));
                 self.players[index].giving_up = Some(number);
                 let is_slow = !self.is_peaceful && self.rng.u8(..) < 20;
                 let at = self.soon(if is_slow { 12_000 } else { 500 });
                 self.schedule(at, Event::GivenUp { member: index, number, partitions });
             }
             Told::Lost { partitions } => {
-                self.note(format!("{index} loses {partitions:?}"));
+                self.note(&format!("{index} loses {partitions:?}"));
                 self.players[index].giving_up = None;
                 self.players[index].reads.retain(|read| !partitions.contains(read));
             }
-            Told::Rebalanced(story) => self.note(format!("{index} generation {}", story.generation)),
-            Told::Trouble(error) => self.note(format!("{index} {error}")),
+            Told::Rebalanced(story) => self.note(&format!("{index} generation {}", story.generation)),
+            Told::Trouble(error) => self.note(&format!("{index} {error}")),
             Told::Failed(error) => self.fail(&format!("{index} failed: {error}")),
         }
     }
@@ -458,7 +458,7 @@ impl World {
             sent_until: now,
             wakes_at: Some(now),
         });
-        self.note(format!("{index} starts"));
+        self.note(&format!("{index} starts"));
         self.schedule(now, Event::Wake(index));
     }
 
@@ -474,7 +474,7 @@ impl World {
             2 => self.move_coordinator(),
             3 => {
                 self.silent_until = self.soon(15_000);
-                self.note("the coordinator freezes".into());
+                self.note("the coordinator freezes");
             }
             _ if count == 0 => {}
             what => {
@@ -490,18 +490,18 @@ impl World {
         self.node = self.node % 3 + 1;
         self.silent_until = self.now;
         self.model.moved(self.now);
-        self.note(format!("the coordinator moves to {}", self.node));
+        self.note(&format!("the coordinator moves to {}", self.node));
     }
 
     fn trouble_for(&mut self, index: usize, what: u8) {
         let now = self.now;
         match what {
             4 => {
-                self.note(format!("{index} dies"));
+                self.note(&format!("{index} dies"));
                 self.players[index].is_dead = true;
             }
             5 => {
-                self.note(format!("{index} leaves"));
+                self.note(&format!("{index} leaves"));
                 self.players[index].reads.clear();
                 machine!(self.players[index].machine, m => m.handle_leave(now));
                 self.drain(index);
@@ -509,13 +509,13 @@ impl World {
             }
             6 => {
                 let until = self.soon(15_000);
-                self.note(format!("{index} freezes"));
+                self.note(&format!("{index} freezes"));
                 self.players[index].frozen_until = Some(until);
                 self.schedule(until, Event::Wake(index));
             }
             _ => {
                 self.players[index].busy_until = self.soon(20_000);
-                self.note(format!("{index} is busy"));
+                self.note(&format!("{index} is busy"));
             }
         }
     }
