@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use kafka_cli::Session;
+use kafka_core::config::property;
 use kafka_core::producer::{DeliveryHandler, Partitioner, Producer, ProducerOptions, ProducerTopic};
 use kafka_core::{Error, RecordRef};
 use tokio::runtime::Handle;
 
 use crate::gate::Gate;
+
+/// `buffer.memory` where the user says nothing: room for five full requests and for what is read meanwhile.
+const BUFFER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Why a record was not taken.
 #[derive(Debug)]
@@ -43,6 +47,9 @@ impl Sink {
     ) -> Result<Self> {
         let mut options = ProducerOptions::from_config(session.client.config())?;
         options.partitioner = partitioner.unwrap_or(options.partitioner);
+        if !session.client.config().is_set(&property::BUFFER_MEMORY) {
+            options.buffer_bytes = BUFFER_BYTES;
+        }
         let network = session.runtime.handle().clone();
         let record_limit = options.max_request_bytes;
         let producer = {
