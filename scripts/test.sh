@@ -62,6 +62,7 @@ fi
 
 step build
 cargo build --workspace --all-targets --locked
+export KAFKA_TEST_BUILT=1
 
 if ((!quick)); then
   step a real Kafka

@@ -1,12 +1,11 @@
 //! Our own built programs: found in the target folder (built first if need be), started with their output collected,
 //! signalled, awaited. A program that a test forgets is killed when its handle goes.
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once};
 use std::thread::{JoinHandle, spawn};
 use std::time::{Duration, Instant};
 
@@ -18,29 +17,27 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
 }
 
-/// The path of one of our programs, e.g. `kafka-consume`, in the build folder of the running test. It is built first,
-/// once per test process, so that a test never meets a stale one.
+/// The path of one of our programs, e.g. `kafka-consume`, in the build folder of the running test. All of them are built
+/// first, once per test process, so that a test never meets a stale one; `KAFKA_TEST_BUILT` says that they are.
 pub fn binary(name: &str) -> PathBuf {
-    static BUILT: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+    static BUILT: Once = Once::new();
     // target/PROFILE/deps/TEST-HASH: two up from the test is where the programs are.
     let test = std::env::current_exe().expect("a running program has a path");
     let folder = test.ancestors().nth(2).expect("tests run from target/PROFILE/deps");
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if built.get_or_insert_default().insert(name.to_owned()) {
-        build(name, folder);
+    if std::env::var_os("KAFKA_TEST_BUILT").is_none() {
+        BUILT.call_once(|| build(folder));
     }
     folder.join(name)
 }
 
-fn build(name: &str, folder: &Path) {
+fn build(folder: &Path) {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", name, "--bin", name]).current_dir(repository());
+    cargo.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(repository());
     cargo.env("CARGO_TARGET_DIR", folder.parent().expect("a profile folder has a parent"));
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
-    let status = cargo.status().expect("cargo runs");
-    assert!(status.success(), "cargo build --package {name} failed");
+    assert!(cargo.status().expect("cargo runs").success(), "cargo build --workspace --bins failed");
 }
 
 /// What a program left behind.
