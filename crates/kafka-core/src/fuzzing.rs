@@ -27,7 +27,7 @@ pub fn records(data: &[u8]) {
     let answer = Answer {
         bytes: Bytes::copy_from_slice(data),
         aborted: vec![(1, 0)],
-        read_committed: data.len() % 2 == 0,
+        read_committed: data.len().is_multiple_of(2),
         end_offset: 1,
     };
     let Ok(found) = decode(&partition, 0, answer) else { return };

@@ -1,7 +1,7 @@
 //! Brokers that lie, and what the client makes of it: an error that names the broker and what was wrong, in time, with
 //! bounded memory, without spinning and without a panic.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
 
