@@ -107,7 +107,8 @@ pub(crate) struct OutputArgs {
 /// Ready-made forms of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
-    /// GROUP: [TOPIC]: PART:P: VALUE
+    #[value(help = "GROUP: [TOPIC]: PART:P: VALUE")]
+    #[allow(missing_docs, reason = "the help is the documentation; in a doc comment it would be a link")]
     Line,
     /// The value and a line end
     Raw,
