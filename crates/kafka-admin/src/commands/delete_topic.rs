@@ -1,5 +1,7 @@
 //! `delete-topic`: deletes topics by literal name.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use kafka_cli::{Exit, confirm};
 use kafka_core::ErrorKind;
@@ -8,6 +10,9 @@ use crate::context::Context;
 use crate::names::TopicChoice;
 use crate::report::{Done, Report};
 use crate::show::count;
+
+/// How long brokers may take to hear of a deletion that the controller has confirmed.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -51,7 +56,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
         many => format!("delete {} topics with all their records: {}", many.len(), many.join(", ")),
     };
     confirm(&action, topics.len(), args.yes)?;
-    for outcome in context.admin.delete_topics(&topics).await {
+    let outcomes = context.admin.delete_topics(&topics).await;
+    let deleted: Vec<_> = outcomes.iter().filter(|o| o.result.is_ok()).map(|o| o.key.clone()).collect();
+    // So that a command that follows does not see them any more. A topic that producers create anew under its name at
+    // once stays there, and is no failure.
+    let _ = tokio::time::timeout(VISIBLE_WITHIN, context.admin.wait_until_gone(&deleted)).await;
+    for outcome in outcomes {
         let name = outcome.key;
         let result = match outcome.result {
             Ok(()) => Ok(Done::new("deleted", format!("topic {name} deleted"))),

@@ -222,6 +222,26 @@ impl Admin {
         call.retrying(waiting).await
     }
 
+    /// Waits until the broker that is asked has heard that these topics are deleted: the controller's answer to
+    /// [`delete_topics`](Self::delete_topics) comes a moment before that.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] where one of them is still (or again) there, and errors that waiting does not mend.
+    pub async fn wait_until_gone(&self, topics: &[String]) -> Result<()> {
+        let names: Vec<Arc<str>> = topics.iter().map(|name| name.as_str().into()).collect();
+        let call = self.call("waiting until the topics are gone");
+        let look = async || {
+            let metadata = lookup::metadata(&self.cluster, Some(&names)).await?;
+            let is_there = |name: &&Arc<str>| metadata.topic(name).is_some_and(|topic| topic.error.is_ok());
+            names.iter().find(is_there).map_or(Ok(()), |name| {
+                let why = "its deletion is still under way".to_owned();
+                let code = ErrorCode::LEADER_NOT_AVAILABLE;
+                Err(Error::broker(MetadataRequest::NAME, subject(name), code, Some(why)))
+            })
+        };
+        call.retrying(look).await
+    }
+
     async fn leaders_answer(&self, topic: &str) -> Result<()> {
         let names = [topic.to_owned()];
         let Some(described) = self.describe_topics(&names).await.into_iter().next() else { return Ok(()) };
