@@ -2,14 +2,14 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use kafka_cli::{Exit, Session};
+use anyhow::{Context, Result};
+use kafka_cli::{Exit, Failure, Session};
 use kafka_core::config::property;
 use kafka_core::producer::Partitioner;
 
-use crate::args::{Args, ReportArgs};
+use crate::args::{Args, CommitRule, ReportArgs};
 use crate::deliveries::{Acks, Deliveries};
 use crate::explain::Explainer;
 use crate::failed::Failed;
@@ -90,12 +90,22 @@ fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
         pace: job.rate.map(|rate| Pace::new(rate, Instant::now())),
         left: job.count.unwrap_or(u64::MAX),
         tee: args.report.tee,
+        commit_after: match job.commit_every {
+            Some(CommitRule::Records(records)) => Some(records),
+            _ => None,
+        },
         progress: Arc::clone(&progress),
     };
     let is_shown = !args.report.quiet && !args.report.verbose;
     let watch = is_shown.then(|| panel.watch(progress, size, sink.clone())).transpose()?;
+    sink.begin()?;
+    if let Some(CommitRule::Time(every)) = job.commit_every {
+        commit_in_time(sink.clone(), Arc::clone(&gate), every)?;
+    }
     let ended = run_until_stopped(session, &gate, move || stream.run())?;
     sink.flush();
+    let is_whole = matches!(ended, Some(Ok(End::Read))) && deliveries.tally().is_clean();
+    let transaction = end_transaction(&sink, is_whole || job.commit_every.is_some());
     if let Some(watch) = watch {
         watch.stop();
     }
@@ -106,8 +116,37 @@ fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
             Err(error.into())
         }
         Some(Err(error)) => Err(error),
-        Some(Ok(End::Read)) | None => Ok(exit),
+        Some(Ok(End::Read)) | None => transaction.map(|()| exit),
     }
+}
+
+/// Commits what was sent since the last commit, or aborts it.
+fn end_transaction(sink: &Sink, is_committed: bool) -> Result<()> {
+    if !sink.is_transactional() {
+        return Ok(());
+    }
+    if is_committed {
+        return sink.commit();
+    }
+    sink.abort()?;
+    let message = "not all of it could be sent: the transaction was aborted, none of its records is visible";
+    Err(Failure::new(Exit::Failed, message).into())
+}
+
+/// Commits from time to time, also while no input comes.
+fn commit_in_time(sink: Sink, gate: Arc<Gate>, every: Duration) -> Result<()> {
+    let commit = move || {
+        loop {
+            std::thread::sleep(every);
+            let Some(_inside) = gate.enter() else { return };
+            // What failed once fails the run at its end.
+            if sink.commit_and_go_on().is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("commit".into()).spawn(commit).context("starting a thread")?;
+    Ok(())
 }
 
 fn type_lines(session: &Session, job: Job, args: &Args) -> Result<Exit> {
