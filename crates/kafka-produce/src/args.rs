@@ -141,7 +141,7 @@ pub(crate) struct SendingArgs {
     #[arg(long, value_name = "ID")]
     pub(crate) transactional_id: Option<String>,
     /// A transaction for each N records, or for each DURATION
-    #[arg(long, value_name = "N|DURATION", value_parser = parse_commit_rule, requires = "transactional_id")]
+    #[arg(long, value_name = "N|DURATION", value_parser = parse_commit_rule)]
     pub(crate) commit_every: Option<CommitRule>,
     /// Create the topic where it does not exist
     #[arg(long)]

@@ -264,7 +264,6 @@ mod tests {
             &["--route", "a=0", "-p", "1"],
             &["--input", "json"],
             &["t", "--input", "json", "-D", ";"],
-            &["t", "--commit-every", "5"],
             &["t", "-K", ""],
             &["t", "--route", "north"],
             &["t", "-H", "=x"],

@@ -1,11 +1,11 @@
 //! One run from the command line to the exit code: which of prompt, stream and explanation it is, and how it ends.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use kafka_cli::{Exit, Failure, Session};
+use anyhow::{Context, Error, Result};
+use kafka_cli::{Exit, Failure, Session, Stop};
 use kafka_core::config::property;
 use kafka_core::producer::Partitioner;
 
@@ -34,6 +34,11 @@ pub(crate) fn run(mut args: Args) -> Result<Exit> {
     let is_typed = job.sources.is_stdin() && std::io::stdin().is_terminal();
     let is_prompt = is_typed && job.cut == Cut::LINES && !args.sending.explain;
     let session = job::connection(&args, is_prompt)?.start()?;
+    // The id may also come from -X, a profile or a file.
+    if job.commit_every.is_some() && session.client.config().get(property::TRANSACTIONAL_ID).is_none() {
+        let failure = Failure::usage("--commit-every needs transactions");
+        return Err(failure.hint("name them with --transactional-id ID").into());
+    }
     session.client.cluster().want([job.topic.as_str().into()]);
     session.connect()?;
     let allow_create = args.sending.allow_create;
@@ -99,13 +104,19 @@ fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
     let is_shown = !args.report.quiet && !args.report.verbose;
     let watch = is_shown.then(|| panel.watch(progress, size, sink.clone())).transpose()?;
     sink.begin()?;
-    if let Some(CommitRule::Time(every)) = job.commit_every {
-        commit_in_time(sink.clone(), Arc::clone(&gate), every)?;
-    }
+    let failed_commit = match job.commit_every {
+        Some(CommitRule::Time(every)) => {
+            Some(commit_in_time(sink.clone(), Arc::clone(&gate), session.stop.clone(), every)?)
+        }
+        _ => None,
+    };
     let ended = run_until_stopped(session, &gate, move || stream.run())?;
     sink.flush();
     let is_whole = matches!(ended, Some(Ok(End::Read))) && deliveries.tally().is_clean();
-    let transaction = end_transaction(&sink, is_whole || job.commit_every.is_some());
+    let transaction = match failed_commit.and_then(|failed| failed.try_recv().ok()) {
+        Some(error) => Err(error),
+        None => end_transaction(&sink, is_whole || job.commit_every.is_some()),
+    };
     if let Some(watch) = watch {
         watch.stop();
     }
@@ -133,20 +144,25 @@ fn end_transaction(sink: &Sink, is_committed: bool) -> Result<()> {
     Err(Failure::new(Exit::Failed, message).into())
 }
 
-/// Commits from time to time, also while no input comes.
-fn commit_in_time(sink: Sink, gate: Arc<Gate>, every: Duration) -> Result<()> {
+/// Commits from time to time, also while no input comes. A commit that fails closes the gate, so that no record comes
+/// behind it, stops the run and is what the receiver gives.
+fn commit_in_time(sink: Sink, gate: Arc<Gate>, stop: Stop, every: Duration) -> Result<mpsc::Receiver<Error>> {
+    let (tell, failed) = mpsc::channel();
     let commit = move || {
         loop {
             std::thread::sleep(every);
-            let Some(_inside) = gate.enter() else { return };
-            // What failed once fails the run at its end.
-            if sink.commit_and_go_on().is_err() {
+            let Some(mut is_closed) = gate.enter() else { return };
+            if let Err(error) = sink.commit_and_go_on() {
+                *is_closed = true;
+                // Nobody listens where the run has failed already.
+                let _ = tell.send(error);
+                stop.request();
                 return;
             }
         }
     };
     std::thread::Builder::new().name("commit".into()).spawn(commit).context("starting a thread")?;
-    Ok(())
+    Ok(failed)
 }
 
 fn type_lines(session: &Session, job: Job, args: &Args) -> Result<Exit> {
