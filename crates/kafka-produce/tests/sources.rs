@@ -1,11 +1,10 @@
 //! Every form of input, and what happens to records that cannot be sent, on the embedded broker.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::io::Write;
 use std::time::Duration;
 
-use kafka_dev::{ApiKey, Broker, Config, Fault, Handle, Record, ResponseError};
-use kafka_testkit::{Finished, Program, eventually, run};
+use kafka_dev::{ApiKey, Broker, Config, Fault, Handle, Record};
+use kafka_testkit::{Finished, run};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -155,68 +154,4 @@ fn a_route_to_a_partition_that_is_not_there_is_refused_before_anything_is_read()
     let broker = broker();
     let done = produce(&broker, &["t"], b"tony north\n").expect_code(2);
     assert!(done.stderr.contains("t has 1 partition, so there is no partition 1"), "{}", done.stderr);
-}
-
-/// What a reader of committed records sees of the topic `t`.
-fn committed(broker: &Handle) -> String {
-    let bootstrap = broker.bootstrap();
-    let flags = ["t", "--no-group", "--exit", "-X", "isolation.level=read_committed", "-f", r"%v\n"];
-    run("kafka-consume", [&flags[..], &["-b", &bootstrap]].concat(), b"", LIMIT).expect_code(0).stdout
-}
-
-#[test]
-fn a_transaction_is_committed_whole_or_not_at_all() {
-    let broker = broker();
-    for id in [["--transactional-id", "x-1"], ["-X", "transactional.id=x-1"]] {
-        let flags = [&["t", "--raw"][..], &id].concat();
-        let done = produce(&broker, &flags, b"a\nb\n").expect_code(0);
-        assert!(done.stderr.contains("sent 2 records"), "{}", done.stderr);
-        let flags = [&["t", "--raw", "-K", ":"][..], &id].concat();
-        let aborted = produce(&broker, &flags, b"k:v\nwrong\n").expect_code(1);
-        assert!(aborted.stderr.contains("the transaction was aborted"), "{}", aborted.stderr);
-    }
-    assert_eq!(stored(&broker, "t", 0).len(), 6);
-    assert_eq!(committed(&broker), "a\nb\na\nb\n");
-}
-
-#[test]
-fn a_long_input_is_committed_piece_by_piece() {
-    let broker = broker();
-    for id in [["--transactional-id", "x-1"], ["-X", "transactional.id=x-1"]] {
-        let flags = [&["t", "--raw", "--commit-every", "2"][..], &id].concat();
-        let _ = produce(&broker, &flags, b"a\nb\nc\nd\ne\n").expect_code(0);
-    }
-    assert_eq!(committed(&broker), "a\nb\nc\nd\ne\n".repeat(2));
-    let nameless = produce(&broker, &["t", "--raw", "--commit-every", "2"], b"a\n").expect_code(2);
-    assert!(nameless.stderr.contains("--transactional-id"), "{}", nameless.stderr);
-}
-
-fn start_committing(broker: &Handle) -> Program {
-    let (id, bootstrap) = (["--transactional-id", "x-1"], broker.bootstrap());
-    let flags = ["t", "--raw", "--commit-every", "50ms", "-b", &bootstrap];
-    Program::start("kafka-produce", [&flags[..], &id].concat())
-}
-
-#[test]
-fn records_are_committed_in_time_while_no_more_input_comes() {
-    let broker = broker();
-    let mut program = start_committing(&broker);
-    program.write("a\n");
-    eventually("the record is visible", LIMIT, || committed(&broker) == "a\n");
-    assert!(program.is_running());
-    let _ = program.finish_with_input("b\n", LIMIT).expect_code(0);
-    assert_eq!(committed(&broker), "a\nb\n");
-}
-
-#[test]
-fn a_commit_that_fails_ends_the_run_though_no_more_input_comes() {
-    let broker = broker();
-    broker.faults().on(ApiKey::EndTxn).always().then(Fault::Error(ResponseError::ProducerFenced));
-    let mut program = start_committing(&broker);
-    let mut stdin = program.take_stdin();
-    stdin.write_all(b"a\n").unwrap();
-    let done = program.finish(LIMIT).expect_code(1);
-    drop(stdin);
-    assert!(done.stderr.contains("PRODUCER_FENCED"), "{}", done.stderr);
-    assert_eq!(committed(&broker), "");
 }
