@@ -1,9 +1,11 @@
 //! The command line as it is typed. What it means stands in `job`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, ValueEnum};
 use kafka_cli::ConnectionArgs;
+use kafka_cli::time::parse_duration;
 use kafka_core::producer::{Partitioner, Routes};
 
 /// The topic of the tutorial.
@@ -135,12 +137,27 @@ pub(crate) struct SendingArgs {
     /// At most so many records a second
     #[arg(long, value_name = "N/s")]
     pub(crate) rate: Option<String>,
+    /// All records in one transaction of this id: readers of committed records see all of them, or none
+    #[arg(long, value_name = "ID")]
+    pub(crate) transactional_id: Option<String>,
+    /// A transaction for each N records, or for each DURATION
+    #[arg(long, value_name = "N|DURATION", value_parser = parse_commit_rule)]
+    pub(crate) commit_every: Option<CommitRule>,
     /// Create the topic where it does not exist
     #[arg(long)]
     pub(crate) allow_create: bool,
     /// Only show where each record would go
-    #[arg(long, conflicts_with_all = ["tee", "allow_create"])]
+    #[arg(long, conflicts_with_all = ["transactional_id", "tee", "allow_create"])]
     pub(crate) explain: bool,
+}
+
+/// `--commit-every`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommitRule {
+    /// After so many records.
+    Records(u64),
+    /// After so long.
+    Time(Duration),
 }
 
 /// What is said about it.
@@ -194,6 +211,17 @@ pub(crate) struct ApacheArgs {
     pub(crate) request_required_acks: Option<String>,
 }
 
+fn parse_commit_rule(text: &str) -> Result<CommitRule, String> {
+    match text.parse::<u64>() {
+        Ok(0) => Err("at least one record".into()),
+        Ok(records) => Ok(CommitRule::Records(records)),
+        Err(_) => match parse_duration(text) {
+            Ok(time) if !time.is_zero() => Ok(CommitRule::Time(time)),
+            _ => Err(format!("{text:?} is neither a number of records nor a duration such as 5s")),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -203,5 +231,14 @@ mod tests {
     #[test]
     fn the_definition_of_the_command_line_has_no_contradiction() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_transaction_ends_after_records_or_after_time() {
+        assert_eq!(parse_commit_rule("100"), Ok(CommitRule::Records(100)));
+        assert_eq!(parse_commit_rule("5s"), Ok(CommitRule::Time(Duration::from_secs(5))));
+        for wrong in ["0", "0s", "often"] {
+            assert!(parse_commit_rule(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use kafka_cli::{ConnectionArgs, Failure};
 use kafka_core::config::property;
 use kafka_core::producer::Partitioner;
 
-use crate::args::{ApacheArgs, Args, DEFAULT_TOPIC, InputArgs, InputForm, RecordArgs};
+use crate::args::{ApacheArgs, Args, CommitRule, DEFAULT_TOPIC, InputArgs, InputForm, RecordArgs};
 use crate::form::{Csv, Defaults, Fields, Form, Json, Line, Nulls, Packed, Packing, Pattern, parse_header};
 use crate::input::{Cut, Sources};
 use crate::pace::Rate;
@@ -39,6 +39,7 @@ pub(crate) struct Job {
     pub(crate) partitioner: Option<Partitioner>,
     pub(crate) rate: Option<Rate>,
     pub(crate) count: Option<u64>,
+    pub(crate) commit_every: Option<CommitRule>,
 }
 
 /// What the flags say beyond [`Job`] goes into the properties of the client.
@@ -52,6 +53,9 @@ pub(crate) fn connection(args: &Args, is_prompt: bool) -> Result<ConnectionArgs>
     });
     if let Some(acks) = &args.apache.request_required_acks {
         set("acks", acks);
+    }
+    if let Some(id) = &args.sending.transactional_id {
+        set("transactional.id", id);
     }
     if let Some(compression) = args.sending.compression.as_ref().or(args.apache.compression_codec.as_ref()) {
         let (codec, level) = compression.split_once(':').unwrap_or((compression, ""));
@@ -90,6 +94,7 @@ impl Job {
             partitioner: args.record.partitioner,
             rate: args.sending.rate.as_deref().map(str::parse).transpose().map_err(Failure::usage)?,
             count: args.input.count,
+            commit_every: args.sending.commit_every,
         })
     }
 }

@@ -1,15 +1,15 @@
 //! One run from the command line to the exit code: which of prompt, stream and explanation it is, and how it ends.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use kafka_cli::{Exit, Session};
+use anyhow::{Context, Error, Result};
+use kafka_cli::{Exit, Failure, Session, Stop};
 use kafka_core::config::property;
 use kafka_core::producer::Partitioner;
 
-use crate::args::{Args, ReportArgs};
+use crate::args::{Args, CommitRule, ReportArgs};
 use crate::deliveries::{Acks, Deliveries};
 use crate::explain::Explainer;
 use crate::failed::Failed;
@@ -34,6 +34,11 @@ pub(crate) fn run(mut args: Args) -> Result<Exit> {
     let is_typed = job.sources.is_stdin() && std::io::stdin().is_terminal();
     let is_prompt = is_typed && job.cut == Cut::LINES && !args.sending.explain;
     let session = job::connection(&args, is_prompt)?.start()?;
+    // The id may also come from -X, a profile or a file.
+    if job.commit_every.is_some() && session.client.config().get(property::TRANSACTIONAL_ID).is_none() {
+        let failure = Failure::usage("--commit-every needs transactions");
+        return Err(failure.hint("name them with --transactional-id ID").into());
+    }
     session.client.cluster().want([job.topic.as_str().into()]);
     session.connect()?;
     let allow_create = args.sending.allow_create;
@@ -90,12 +95,28 @@ fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
         pace: job.rate.map(|rate| Pace::new(rate, Instant::now())),
         left: job.count.unwrap_or(u64::MAX),
         tee: args.report.tee,
+        commit_after: match job.commit_every {
+            Some(CommitRule::Records(records)) => Some(records),
+            _ => None,
+        },
         progress: Arc::clone(&progress),
     };
     let is_shown = !args.report.quiet && !args.report.verbose;
     let watch = is_shown.then(|| panel.watch(progress, size, sink.clone())).transpose()?;
+    sink.begin()?;
+    let failed_commit = match job.commit_every {
+        Some(CommitRule::Time(every)) => {
+            Some(commit_in_time(sink.clone(), Arc::clone(&gate), session.stop.clone(), every)?)
+        }
+        _ => None,
+    };
     let ended = run_until_stopped(session, &gate, move || stream.run())?;
     sink.flush();
+    let is_whole = matches!(ended, Some(Ok(End::Read))) && deliveries.tally().is_clean();
+    let transaction = match failed_commit.and_then(|failed| failed.try_recv().ok()) {
+        Some(error) => Err(error),
+        None => end_transaction(&sink, is_whole || job.commit_every.is_some()),
+    };
     if let Some(watch) = watch {
         watch.stop();
     }
@@ -106,8 +127,42 @@ fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
             Err(error.into())
         }
         Some(Err(error)) => Err(error),
-        Some(Ok(End::Read)) | None => Ok(exit),
+        Some(Ok(End::Read)) | None => transaction.map(|()| exit),
     }
+}
+
+/// Commits what was sent since the last commit, or aborts it.
+fn end_transaction(sink: &Sink, is_committed: bool) -> Result<()> {
+    if !sink.is_transactional() {
+        return Ok(());
+    }
+    if is_committed {
+        return sink.commit();
+    }
+    sink.abort()?;
+    let message = "not all of it could be sent: the transaction was aborted, none of its records is visible";
+    Err(Failure::new(Exit::Failed, message).into())
+}
+
+/// Commits from time to time, also while no input comes. A commit that fails closes the gate, so that no record comes
+/// behind it, stops the run and is what the receiver gives.
+fn commit_in_time(sink: Sink, gate: Arc<Gate>, stop: Stop, every: Duration) -> Result<mpsc::Receiver<Error>> {
+    let (tell, failed) = mpsc::channel();
+    let commit = move || {
+        loop {
+            std::thread::sleep(every);
+            let Some(mut is_closed) = gate.enter() else { return };
+            if let Err(error) = sink.commit_and_go_on() {
+                *is_closed = true;
+                // Nobody listens where the run has failed already.
+                let _ = tell.send(error);
+                stop.request();
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("commit".into()).spawn(commit).context("starting a thread")?;
+    Ok(failed)
 }
 
 fn type_lines(session: &Session, job: Job, args: &Args) -> Result<Exit> {

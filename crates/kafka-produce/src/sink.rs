@@ -1,11 +1,13 @@
 //! The seam to the library's producer: records in from a plain thread, nothing else of it known elsewhere.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use kafka_cli::Session;
 use kafka_core::config::property;
-use kafka_core::producer::{DeliveryHandler, Partitioner, Producer, ProducerOptions, ProducerTopic};
+use kafka_core::producer::{
+    DeliveryHandler, Partitioner, Producer, ProducerOptions, ProducerTopic, TransactionalProducer,
+};
 use kafka_core::{Error, RecordRef};
 use tokio::runtime::Handle;
 
@@ -29,6 +31,8 @@ pub(crate) enum Refusal {
 #[derive(Debug, Clone)]
 pub(crate) struct Sink {
     producer: Producer,
+    /// Where there is a transactional id.
+    transactions: Option<Arc<Mutex<TransactionalProducer>>>,
     network: Handle,
     gate: Arc<Gate>,
     record_limit: usize,
@@ -52,11 +56,17 @@ impl Sink {
         }
         let network = session.runtime.handle().clone();
         let record_limit = options.max_request_bytes;
-        let producer = {
+        let (producer, transactions) = {
             let _inside = network.enter();
-            Producer::new(&session.client, options, Some(handler))?
+            if options.transactional_id.is_some() {
+                let init = TransactionalProducer::init(&session.client, options, Some(handler));
+                let transactions = session.runtime.block_on(init)?;
+                (transactions.producer().clone(), Some(Arc::new(Mutex::new(transactions))))
+            } else {
+                (Producer::new(&session.client, options, Some(handler))?, None)
+            }
         };
-        Ok(Self { producer, network, gate, record_limit })
+        Ok(Self { producer, transactions, network, gate, record_limit })
     }
 
     /// The bytes of the largest record (`max.request.size`).
@@ -114,6 +124,55 @@ impl Sink {
             Error::Timeout { .. } => Ok(()),
             error => Err(Refusal::Ended(error)),
         }
+    }
+
+    /// The transactions, where there is a transactional id.
+    fn transactions(&self) -> Option<MutexGuard<'_, TransactionalProducer>> {
+        let transactions = self.transactions.as_ref()?;
+        Some(transactions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether records become visible by transactions.
+    pub(crate) fn is_transactional(&self) -> bool {
+        self.transactions.is_some()
+    }
+
+    /// Begins a transaction, where there is a transactional id.
+    ///
+    /// # Errors
+    /// Another producer of the same id has begun.
+    pub(crate) fn begin(&self) -> Result<()> {
+        self.transactions().map_or(Ok(()), |mut transactions| Ok(transactions.begin()?))
+    }
+
+    /// Waits for every record of the transaction and commits it. Where that fails, it is aborted.
+    ///
+    /// # Errors
+    /// Nothing of the transaction is visible, or, after a time-out, that is not known.
+    pub(crate) fn commit(&self) -> Result<()> {
+        let Some(mut transactions) = self.transactions() else { return Ok(()) };
+        let Err(error) = self.network.block_on(transactions.commit()) else { return Ok(()) };
+        // The first error says more than what becomes of the abort.
+        let _ = self.network.block_on(transactions.abort());
+        Err(error.into())
+    }
+
+    /// Makes the transaction's records invisible for good.
+    ///
+    /// # Errors
+    /// No answer: the broker aborts it when `transaction.timeout.ms` is over.
+    pub(crate) fn abort(&self) -> Result<()> {
+        let Some(mut transactions) = self.transactions() else { return Ok(()) };
+        Ok(self.network.block_on(transactions.abort())?)
+    }
+
+    /// Commits and begins the next transaction.
+    ///
+    /// # Errors
+    /// As for [`commit`](Self::commit).
+    pub(crate) fn commit_and_go_on(&self) -> Result<()> {
+        self.commit()?;
+        self.begin()
     }
 
     /// Waits until every record that was taken has its outcome.

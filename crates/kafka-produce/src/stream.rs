@@ -43,6 +43,8 @@ pub(crate) struct Stream {
     /// How many records may still be sent.
     pub(crate) left: u64,
     pub(crate) tee: bool,
+    /// A transaction ends after so many records.
+    pub(crate) commit_after: Option<u64>,
     /// How much was read, for whoever shows progress.
     pub(crate) progress: Arc<Progress>,
 }
@@ -79,7 +81,7 @@ impl Stream {
     /// Hands over what lies in memory; how reading ends, where it does.
     fn hand_over(&mut self) -> Result<Option<End>> {
         loop {
-            let is_plain = self.pace.is_none() && !self.tee;
+            let is_plain = self.pace.is_none() && !self.tee && self.commit_after.is_none();
             let halt = match &self.recipe.form {
                 Form::Line(line) if is_plain => {
                     let line = line.clone();
@@ -157,7 +159,7 @@ impl Stream {
             };
             let outcome = self.sink.append(&self.topic, partition, draft.record);
             self.left -= 1;
-            self.progress.records.fetch_add(1, Ordering::Relaxed);
+            let count = self.progress.records.fetch_add(1, Ordering::Relaxed) + 1;
             if self.tee && outcome.is_ok() {
                 let mut stdout = std::io::stdout().lock();
                 stdout
@@ -169,6 +171,9 @@ impl Stream {
             let halt = judge(outcome, &self.deliveries, &self.topic, || run.place(), record)?;
             if halt.is_some() {
                 return Ok(halt);
+            }
+            if self.commit_after.is_some_and(|records| count.is_multiple_of(records)) {
+                self.sink.commit_and_go_on()?;
             }
         }
     }

@@ -166,7 +166,11 @@ impl Typing {
                 return Ok(());
             }
         };
-        match self.sink.append(&self.topic, partition, draft.record) {
+        // With a transactional id every line is a transaction.
+        self.sink.begin()?;
+        let outcome = self.sink.append(&self.topic, partition, draft.record);
+        self.sink.commit()?;
+        match outcome {
             Ok(()) | Err(Refusal::Stopped) => Ok(()),
             Err(Refusal::Record(why)) => self.refuse(&why, partition, line),
             Err(Refusal::Ended(error)) => Err(error.into()),
