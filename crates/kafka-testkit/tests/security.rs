@@ -21,7 +21,13 @@ const WAYS_IN: [(&str, &str); 7] = [
 ];
 
 /// One of our tools through a listener with a client file.
-fn through(kafka: &RealKafka, (listener, file): (&str, &str), tool: &str, more: &[&str], input: &str) -> Finished {
+fn through(
+    kafka: &RealKafka,
+    (listener, file): (&str, &str),
+    tool: &str,
+    more: &[&str],
+    input: &str,
+) -> Finished {
     let (address, file) = (kafka.listener(listener), kafka.file(file));
     let flags = ["-b", &address, "-F", file.to_str().unwrap()];
     run(tool, [&flags[..], more].concat(), input, LIMIT)
@@ -30,7 +36,9 @@ fn through(kafka: &RealKafka, (listener, file): (&str, &str), tool: &str, more: 
 /// Lets a principal do everything with topics and groups.
 fn allow(kafka: &RealKafka, principal: &str) {
     let flags = ["--add", "--force", "--allow-principal", principal, "--operation", "All"];
-    let _ = kafka.tool("acls", &[&flags[..], &["--topic", "*", "--group", "*", "--cluster"]].concat(), "").expect_code(0);
+    let _ = kafka
+        .tool("acls", &[&flags[..], &["--topic", "*", "--group", "*", "--cluster"]].concat(), "")
+        .expect_code(0);
 }
 
 #[test]
@@ -39,7 +47,8 @@ fn all_three_tools_work_through_every_listener_with_apaches_client_files() {
     allow(&kafka, "User:CN=client");
     for way in WAYS_IN {
         let topic = unique("secure");
-        let _ = through(&kafka, way, "kafka-admin", &["create-topic", &topic, "--partitions", "1"], "").expect_code(0);
+        let _ = through(&kafka, way, "kafka-admin", &["create-topic", &topic, "--partitions", "1"], "")
+            .expect_code(0);
         let _ = through(&kafka, way, "kafka-produce", &[&topic, "--raw"], "secret\n").expect_code(0);
         let read = ["--no-group", &topic, "--exit", "-f", "%v\\n"];
         let read = through(&kafka, way, "kafka-consume", &read, "").expect_code(0);
@@ -56,7 +65,11 @@ fn refused(kafka: &RealKafka, way: (&str, &str), more: &[&str], words: &[&str]) 
     assert!(took < AT_ONCE, "{way:?} took {took:?}: {}", ended.stderr);
     let said = ended.stderr.to_lowercase();
     assert!(words.iter().any(|word| said.contains(word)), "{way:?} should say one of {words:?}: {said}");
-    assert!(!ended.stderr.contains("wrong-secret") && !ended.stderr.contains("admin-secret"), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains("wrong-secret") && !ended.stderr.contains("admin-secret"),
+        "{}",
+        ended.stderr
+    );
     ended
 }
 
@@ -64,7 +77,9 @@ fn refused(kafka: &RealKafka, way: (&str, &str), more: &[&str], words: &[&str]) 
 fn a_wrong_password_is_final_at_once() {
     let Some(kafka) = RealKafka::secure() else { return };
     let folder = tempfile::tempdir().unwrap();
-    for (mechanism, protocol) in [("PLAIN", "SASL_PLAINTEXT"), ("SCRAM-SHA-256", "SASL_PLAINTEXT"), ("SCRAM-SHA-512", "SASL_SSL")] {
+    for (mechanism, protocol) in
+        [("PLAIN", "SASL_PLAINTEXT"), ("SCRAM-SHA-256", "SASL_PLAINTEXT"), ("SCRAM-SHA-512", "SASL_SSL")]
+    {
         let file = folder.path().join(mechanism);
         let ca = kafka.file("ca.pem");
         let text = format!(
@@ -84,7 +99,12 @@ fn a_wrong_password_is_final_at_once() {
 #[test]
 fn each_certificate_problem_is_called_by_its_name() {
     let Some(kafka) = RealKafka::secure() else { return };
-    let _ = refused(&kafka, ("SSL", "ssl-wrong-ca.properties"), &[], &["unknown issuer", "not trusted", "unknown authority"]);
+    let _ = refused(
+        &kafka,
+        ("SSL", "ssl-wrong-ca.properties"),
+        &[],
+        &["unknown issuer", "not trusted", "unknown authority"],
+    );
     let _ = refused(&kafka, ("EXPIRED", "ssl.properties"), &[], &["expired"]);
     let _ = refused(&kafka, ("WRONGNAME", "ssl.properties"), &[], &["elsewhere.example"]);
     let _ = refused(&kafka, ("MTLS", "ssl.properties"), &[], &["certificate"]);
@@ -101,7 +121,8 @@ fn what_the_access_control_list_does_not_allow_is_refused_with_exit_6() {
     let read = through(&kafka, alice, "kafka-consume", &["--no-group", &topic, "--exit"], "").expect_code(6);
     assert!(read.stderr.contains(&topic), "{}", read.stderr);
     let group = unique("forbidden-group");
-    let reader = ["--add", "--force", "--allow-principal", "User:alice", "--operation", "Read", "--topic", &topic];
+    let reader =
+        ["--add", "--force", "--allow-principal", "User:alice", "--operation", "Read", "--topic", &topic];
     let _ = kafka.tool("acls", &reader, "").expect_code(0);
     let joined = through(&kafka, alice, "kafka-consume", &[&group, &topic], "").expect_code(6);
     assert!(joined.stderr.contains(&group), "{}", joined.stderr);
