@@ -28,6 +28,10 @@ impl Log {
             self.said_at = None;
             return self.last.take().map(|_| "connected again".to_owned());
         };
+        // What will not pass ends the run, which says it then.
+        if !error.is_retriable() {
+            return None;
+        }
         let text = error.to_string();
         if self.last.as_ref() != Some(&text) {
             self.repeats = 0;
@@ -70,17 +74,30 @@ pub(crate) fn say(line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use kafka_core::RequestFailure;
+
     use super::*;
 
     #[test]
     fn a_cause_is_said_once_then_counted_and_its_end_is_said() {
-        let refused = Error::Config("no broker".into());
+        let failure = RequestFailure::Disconnected("reset".into());
+        let lost = Error::Request { broker: "b:1".into(), api: "Metadata", failure };
         let (mut log, start) = (Log::default(), Instant::now());
         assert_eq!(log.note(None, start), None);
-        assert_eq!(log.note(Some(&refused), start).unwrap(), "no broker; trying again");
-        assert_eq!(log.note(Some(&refused), start + Duration::from_secs(1)), None);
-        assert_eq!(log.note(Some(&refused), start + REMIND).unwrap(), "no broker (again, 2 times)");
+        assert_eq!(log.note(Some(&Error::Config("wrong for ever".into())), start), None);
+        assert_eq!(
+            log.note(Some(&lost), start).unwrap(),
+            "Metadata to b:1: connection lost: reset; trying again"
+        );
+        assert_eq!(log.note(Some(&lost), start + Duration::from_secs(1)), None);
+        assert_eq!(
+            log.note(Some(&lost), start + REMIND).unwrap(),
+            "Metadata to b:1: connection lost: reset (again, 2 times)"
+        );
         assert_eq!(log.note(None, start + REMIND).unwrap(), "connected again");
-        assert_eq!(log.note(Some(&refused), start + REMIND).unwrap(), "no broker; trying again");
+        assert_eq!(
+            log.note(Some(&lost), start + REMIND).unwrap(),
+            "Metadata to b:1: connection lost: reset; trying again"
+        );
     }
 }

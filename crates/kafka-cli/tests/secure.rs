@@ -94,6 +94,33 @@ fn what_a_user_may_not_do_is_denied_with_the_permission_that_is_missing() {
     let topic = unique("denied");
     let denied = run(&kafka, "kafka-admin", "SASL_SSL", &["create-topic", &topic, "-F", bob]);
     assert_refused(denied, 6, "AUTHORIZATION_FAILED");
+    for (tool, command, words) in [
+        ("kafka-consume", &["g", "denied"][..], "TOPIC_AUTHORIZATION_FAILED"),
+        ("kafka-produce", &["denied"], "TOPIC_AUTHORIZATION_FAILED"),
+        ("kafka-admin", &["describe-group", "g"], "GROUP_AUTHORIZATION_FAILED"),
+        ("kafka-admin", &["list-log-dirs"], "CLUSTER_AUTHORIZATION_FAILED"),
+    ] {
+        assert_refused(run(&kafka, tool, "SASL_SSL", &[command, &["-F", bob]].concat()), 6, words);
+    }
+}
+
+#[test]
+fn all_three_tools_say_what_is_wrong_with_a_certificate() {
+    let Some(kafka) = RealKafka::secure() else { return };
+    for (tool, command) in
+        [("kafka-admin", &["list-topics"][..]), ("kafka-consume", &["g", "t"]), ("kafka-produce", &["t"])]
+    {
+        for (listener, name, words) in [
+            ("SSL", "ssl-wrong-ca", "unknown issuer"),
+            ("EXPIRED", "ssl", "expired on 2024-02-01"),
+            ("WRONGNAME", "ssl", "is for elsewhere.example, not for localhost"),
+            ("MTLS", "ssl", "wants a client certificate"),
+        ] {
+            let file = file(&kafka, name);
+            let arguments = [command, &["-F", &file]].concat();
+            assert_refused(run(&kafka, tool, listener, &arguments), 3, words);
+        }
+    }
 }
 
 #[test]
