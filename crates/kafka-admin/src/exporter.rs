@@ -18,7 +18,7 @@ const MAX_HEAD_BYTES: usize = 8 * 1024;
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Serves until the user stops it.
-pub(crate) async fn serve(context: &Context, address: &str, groups: &[String]) -> Result<Exit> {
+pub(crate) async fn serve(context: &Context, address: &str, groups: &[String], age: bool) -> Result<Exit> {
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("--prometheus-listen {address}"))?;
     note(&format!("serving http://{}/metrics", listener.local_addr()?));
@@ -30,14 +30,14 @@ pub(crate) async fn serve(context: &Context, address: &str, groups: &[String]) -
         // One after the other: a scrape is a burst of requests to the cluster, and one scraper is the usual case.
         if let Ok((stream, _)) = stream {
             tokio::select! {
-                _ = answer(context, stream, groups) => {}
+                _ = answer(context, stream, groups, age) => {}
                 () = context.session.stop.requested() => return Ok(Exit::Done),
             }
         }
     }
 }
 
-async fn answer(context: &Context, mut stream: TcpStream, groups: &[String]) -> Result<()> {
+async fn answer(context: &Context, mut stream: TcpStream, groups: &[String], age: bool) -> Result<()> {
     let mut head = Vec::new();
     let reading = async {
         while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < MAX_HEAD_BYTES {
@@ -52,7 +52,7 @@ async fn answer(context: &Context, mut stream: TcpStream, groups: &[String]) -> 
     tokio::time::timeout(PATIENCE, reading).await??;
     let (status, body) = if head.starts_with(b"GET /metrics") {
         let mut tally = Tally::default();
-        match measure(context, groups, &mut tally).await {
+        match measure(context, groups, age, &mut tally).await {
             Ok(found) => ("200 OK", metrics(&found)),
             Err(error) => ("503 Service Unavailable", format!("{error:#}\n")),
         }
@@ -70,11 +70,18 @@ async fn answer(context: &Context, mut stream: TcpStream, groups: &[String]) -> 
 
 /// The exposition format: a help and type line per metric, then one line per partition.
 fn metrics(found: &[(String, PartitionLag)]) -> String {
-    type Value = fn(&PartitionLag) -> Option<i64>;
-    let kinds: [(&str, &str, Value); 3] = [
-        ("kafka_group_committed_offset", "Next record that the group would read.", |lag| Some(lag.committed)),
-        ("kafka_group_end_offset", "End of the partition.", |lag| lag.end),
-        ("kafka_group_lag", "Records between the two.", |lag| lag.lag),
+    type Value = fn(&PartitionLag) -> Option<String>;
+    let kinds: [(&str, &str, Value); 4] = [
+        ("kafka_group_committed_offset", "Next record that the group would read.", |lag| {
+            Some(lag.committed.to_string())
+        }),
+        ("kafka_group_end_offset", "End of the partition.", |lag| lag.end.map(|end| end.to_string())),
+        ("kafka_group_lag", "Records between the two.", |lag| lag.lag.map(|lag| lag.to_string())),
+        (
+            "kafka_group_oldest_unread_age_seconds",
+            "How long ago the oldest record that was not read was written.",
+            |lag| lag.age_ms.map(|ms| format!("{}.{:03}", ms / 1000, ms % 1000)),
+        ),
     ];
     let mut text = String::new();
     for (name, help, value) in kinds {
@@ -110,9 +117,11 @@ mod tests {
             committed: 5,
             end: Some(8),
             lag: Some(3),
+            age_ms: Some(61_005),
             metadata: None,
         };
         let text = metrics(&[("g\"\n".to_owned(), lag)]);
+        assert!(text.contains("kafka_group_oldest_unread_age_seconds{group=\"g\\\"\\n\",topic=\"t\",partition=\"1\"} 61.005\n"), "{text}");
         assert!(
             text.contains("kafka_group_lag{group=\"g\\\"\\n\",topic=\"t\",partition=\"1\"} 3\n"),
             "{text}"

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use kafka_cli::time::now_ms;
 use kafka_core::admin::{GroupKind, IsolationLevel, ListedGroup, OffsetSpec};
 use kafka_core::{Error, TopicPartition};
 use serde::Serialize;
@@ -37,6 +38,9 @@ pub(crate) struct PartitionLag {
     pub(crate) end: Option<i64>,
     /// Records between the two.
     pub(crate) lag: Option<i64>,
+    /// How long ago the oldest record that it has not read was written, in milliseconds; `None` where there is none, or
+    /// it was not asked for.
+    pub(crate) age_ms: Option<i64>,
     /// Text that was committed along.
     pub(crate) metadata: Option<String>,
 }
@@ -76,6 +80,7 @@ pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)]) -> L
             committed: committed.offset,
             end,
             lag: end.map(|end| (end - committed.offset).max(0)),
+            age_ms: None,
             metadata: committed.metadata,
         }
     };
@@ -83,4 +88,35 @@ pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)]) -> L
         .into_iter()
         .map(|outcome| (outcome.key, outcome.result.map(|offsets| offsets.into_iter().map(lag).collect())))
         .collect()
+}
+
+/// Adds the ages of the oldest unread records, which takes one small read per leader and the permission for it. With the
+/// first failure, where there is one.
+pub(crate) async fn add_ages(context: &Context, lags: &mut Lags) -> Option<Error> {
+    let mut behind: Vec<&mut PartitionLag> = lags.values_mut().flatten().flatten().collect();
+    behind.retain(|lag| lag.lag.is_some_and(|lag| lag > 0));
+    let mut failed = None;
+    // A request names a partition once: groups at different places of it take turns.
+    while !behind.is_empty() {
+        let mut turn: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+        for lag in &behind {
+            turn.entry(lag.key()).or_insert(lag.committed);
+        }
+        let mut times = BTreeMap::new();
+        for outcome in context.admin.record_times(turn.clone()).await {
+            match outcome.result {
+                Ok(time) => drop(times.insert(outcome.key, time)),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let now = now_ms();
+        behind.retain_mut(|lag| {
+            let is_done = turn.get(&lag.key()) == Some(&lag.committed);
+            if is_done {
+                lag.age_ms = times.get(&lag.key()).copied().flatten().map(|time| (now - time).max(0));
+            }
+            !is_done
+        });
+    }
+    failed
 }

@@ -19,6 +19,7 @@ mod state;
 mod state_diff;
 mod token_view;
 mod topic_state;
+mod trend;
 
 use std::process::ExitCode;
 

@@ -32,9 +32,38 @@ pub(crate) fn bytes(bytes: i64) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
+/// A number with one decimal, `-` where there is none.
+pub(crate) fn one_decimal(value: Option<f64>) -> String {
+    or_dash(value.map(|value| format!("{value:.1}")))
+}
+
+/// A span of time by its two largest units: `850ms`, `12s`, `3m5s`, `2h10m`, `4d3h`.
+pub(crate) fn span(ms: i64) -> String {
+    let seconds = ms / 1000;
+    let two = |large: i64, unit: &str, small: i64, less: &str| {
+        if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit}{small}{less}") }
+    };
+    match seconds {
+        0 => format!("{ms}ms"),
+        1..60 => format!("{seconds}s"),
+        60..3_600 => two(seconds / 60, "m", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds / 60 % 60, "m"),
+        _ => two(seconds / 86_400, "d", seconds / 3_600 % 24, "h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_shown_by_their_two_largest_units() {
+        for (ms, shown) in
+            [(850, "850ms"), (12_999, "12s"), (185_000, "3m5s"), (7_200_000, "2h"), (356_400_000, "4d3h")]
+        {
+            assert_eq!(span(ms), shown);
+        }
+    }
 
     #[test]
     fn sizes_have_the_unit_that_keeps_them_short() {

@@ -8,6 +8,7 @@ mod acls;
 mod cluster;
 mod configs;
 mod driver;
+mod group_description;
 mod group_offsets;
 mod groups;
 mod log_dirs;
@@ -16,6 +17,7 @@ mod names;
 mod offsets;
 mod outcome;
 mod quotas;
+mod record_times;
 mod replicas;
 mod route;
 mod security_names;
@@ -35,8 +37,9 @@ pub use cluster::{BrokerVersions, ClusterDescription, FeatureChange, ListedBroke
 pub use configs::{
     ConfigChange, ConfigEntry, ConfigKind, ConfigQuery, ConfigResource, ConfigSource, ConfigSynonym,
 };
+pub use group_description::{GroupDescription, GroupMember};
 pub use group_offsets::CommittedOffset;
-pub use groups::{GroupDescription, GroupKind, GroupMember, ListedGroup};
+pub use groups::{GroupKind, ListedGroup};
 pub use log_dirs::{LogDir, StoredReplica};
 pub use offsets::{IsolationLevel, ListedOffset, OffsetSpec};
 pub use outcome::{Outcome, all_ok};

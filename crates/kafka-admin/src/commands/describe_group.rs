@@ -1,6 +1,7 @@
 //! `describe-group`: state, members with what they read, and how far each partition is behind.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use anyhow::Result;
 use kafka_cli::render::{Block, Column, Table, View};
@@ -10,10 +11,11 @@ use kafka_core::{ErrorKind, TopicPartition};
 use serde::Serialize;
 
 use crate::context::{Context, WatchArgs};
-use crate::group_state::{self, PartitionLag, total};
+use crate::group_state::{self, PartitionLag};
 use crate::names::GroupNames;
 use crate::report::Tally;
-use crate::show::or_dash;
+use crate::show::{one_decimal, or_dash, span};
+use crate::trend::{Trend, Trends};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -67,6 +69,9 @@ struct Row {
     committed: Option<i64>,
     end: Option<i64>,
     lag: Option<i64>,
+    age_ms: Option<i64>,
+    #[serde(flatten)]
+    trend: Trend,
     metadata: Option<String>,
     member_id: Option<String>,
     client_id: Option<String>,
@@ -74,10 +79,11 @@ struct Row {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
-    context.watch(&args.watch, async || show(&args, context).await).await
+    let mut trends = Trends::default();
+    context.watch(&args.watch, async || show(&args, context, &mut trends).await).await
 }
 
-async fn show(args: &Args, context: &Context) -> Result<Exit> {
+async fn show(args: &Args, context: &Context, trends: &mut Trends) -> Result<Exit> {
     let names = args.groups.required()?;
     let mut tally = Tally::default();
     let mut groups = Vec::new();
@@ -89,6 +95,10 @@ async fn show(args: &Args, context: &Context) -> Result<Exit> {
     }
     let wanted: Vec<_> = groups.iter().map(|group| (group.id.clone(), group.kind)).collect();
     let mut lags = group_state::lags(context, &wanted).await;
+    // Without the permission to read the topics the ages stay open; what is asked for is the group.
+    let failed = group_state::add_ages(context, &mut lags).await;
+    failed.filter(|error| error.kind() != ErrorKind::Denied).into_iter().for_each(|error| tally.fail(error));
+    let now = Instant::now();
     let mut documents = Vec::new();
     for group in groups {
         let partitions = match lags.remove(&group.id) {
@@ -99,7 +109,9 @@ async fn show(args: &Args, context: &Context) -> Result<Exit> {
             }
             None => Vec::new(),
         };
-        documents.push(document(group, &partitions));
+        let look = |lag: &PartitionLag| trends.look(&group.id, lag, now);
+        let trends: Vec<_> = partitions.iter().map(look).collect();
+        documents.push(document(group, partitions.iter().zip(trends)));
     }
     context.show(&documents, || view(&documents))?;
     Ok(tally.exit())
@@ -118,7 +130,7 @@ pub(crate) async fn explain(context: &Context, group: &str, error: kafka_core::E
     }
 }
 
-fn document(group: GroupDescription, lags: &[PartitionLag]) -> Document {
+fn document<'a>(group: GroupDescription, lags: impl Iterator<Item = (&'a PartitionLag, Trend)>) -> Document {
     let mut rows: BTreeMap<TopicPartition, Row> = BTreeMap::new();
     let empty = |key: &TopicPartition| Row {
         group: group.id.clone(),
@@ -127,14 +139,17 @@ fn document(group: GroupDescription, lags: &[PartitionLag]) -> Document {
         committed: None,
         end: None,
         lag: None,
+        age_ms: None,
+        trend: Trend::default(),
         metadata: None,
         member_id: None,
         client_id: None,
         host: None,
     };
-    for lag in lags {
+    for (lag, trend) in lags {
         let row = rows.entry(lag.key()).or_insert_with(|| empty(&lag.key()));
         (row.committed, row.end, row.lag) = (Some(lag.committed), lag.end, lag.lag);
+        (row.age_ms, row.trend) = (lag.age_ms, trend);
         row.metadata.clone_from(&lag.metadata);
     }
     for member in &group.members {
@@ -151,7 +166,7 @@ fn document(group: GroupDescription, lags: &[PartitionLag]) -> Document {
         protocol_type: group.protocol_type.clone(),
         assignor: group.assignor.clone(),
         epoch: group.epoch,
-        total_lag: total(lags),
+        total_lag: rows.values().filter_map(|row| row.lag).sum(),
         partitions: rows.into_values().collect(),
         members: group.members.into_iter().map(member).collect(),
     }
@@ -193,19 +208,28 @@ fn view(documents: &[Document]) -> View {
 }
 
 fn partitions<'a>(documents: impl Iterator<Item = &'a Document>) -> Table {
+    let rows: Vec<&Row> = documents.flat_map(|document| &document.partitions).collect();
+    // Trends need a second look, so only --watch has them.
+    let trend = |name: &'static str, value: fn(&Row) -> Option<f64>| {
+        let column = Column::new(name, move |row: &&Row| one_decimal(value(row))).right();
+        if rows.iter().any(|row| row.trend.rate.is_some()) { column } else { column.wide() }
+    };
     let columns = [
-        Column::new("GROUP", |row: &Row| row.group.clone()).wide(),
-        Column::new("TOPIC", |row: &Row| row.topic.clone()),
-        Column::new("PARTITION", |row: &Row| row.partition.to_string()).right(),
-        Column::new("COMMITTED", |row: &Row| or_dash(row.committed)).right(),
-        Column::new("END", |row: &Row| or_dash(row.end)).right(),
-        Column::new("LAG", |row: &Row| or_dash(row.lag)).right(),
-        Column::new("CLIENT", |row: &Row| or_dash(row.client_id.as_ref())),
-        Column::new("HOST", |row: &Row| or_dash(row.host.as_ref())),
-        Column::new("MEMBER", |row: &Row| or_dash(row.member_id.as_ref())).wide(),
-        Column::new("METADATA", |row: &Row| or_dash(row.metadata.as_ref())).wide(),
+        Column::new("GROUP", |row: &&Row| row.group.clone()).wide(),
+        Column::new("TOPIC", |row: &&Row| row.topic.clone()),
+        Column::new("PARTITION", |row: &&Row| row.partition.to_string()).right(),
+        Column::new("COMMITTED", |row: &&Row| or_dash(row.committed)).right(),
+        Column::new("END", |row: &&Row| or_dash(row.end)).right(),
+        Column::new("LAG", |row: &&Row| or_dash(row.lag)).right(),
+        Column::new("AGE", |row: &&Row| or_dash(row.age_ms.map(span))).right(),
+        trend("RATE/S", |row| row.trend.rate),
+        trend("TO ZERO S", |row| row.trend.seconds_to_zero),
+        Column::new("CLIENT", |row: &&Row| or_dash(row.client_id.as_ref())),
+        Column::new("HOST", |row: &&Row| or_dash(row.host.as_ref())),
+        Column::new("MEMBER", |row: &&Row| or_dash(row.member_id.as_ref())).wide(),
+        Column::new("METADATA", |row: &&Row| or_dash(row.metadata.as_ref())).wide(),
     ];
-    Table::of(&columns, documents.flat_map(|document| &document.partitions))
+    Table::of(&columns, &rows)
 }
 
 fn members(members: &[MemberDocument]) -> Table {

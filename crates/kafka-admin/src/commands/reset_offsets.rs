@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Where that group stands
     #[arg(long, value_name = "GROUP", group = "target")]
     from_group: Option<String>,
-    /// As the lines TOPIC,PARTITION,OFFSET of a file say
+    /// As the lines TOPIC,PARTITION,OFFSET of a file say, or lag -o csv, or a plan of this command with -o csv
     #[arg(long, value_name = "FILE", group = "target")]
     from_file: Option<std::path::PathBuf>,
     #[arg(long, group = "target", hide = true)]
@@ -137,29 +137,34 @@ fn target(args: &Args) -> Result<Target> {
     Ok(Target::Place(place))
 }
 
-/// Lines `TOPIC,PARTITION,OFFSET`, as Apache's tool exports them; quotes and a header line are let pass.
+/// Lines `TOPIC,PARTITION,OFFSET`, as Apache's tool exports them, or any columns below a header line that names these
+/// three: what `lag -o csv` (COMMITTED) and this command's own plan (TO) write. Quotes are let pass.
 fn read_file(text: &str) -> Result<BTreeMap<TopicPartition, Target>> {
+    let mut columns = [0, 1, 2];
     let mut targets = BTreeMap::new();
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let fields: Vec<_> = line.split(',').map(|field| field.trim().trim_matches('"')).collect();
-        let parsed = match fields.as_slice() {
-            [topic, partition, offset] => partition
-                .parse()
-                .ok()
-                .zip(offset.parse().ok())
-                .map(|(p, o)| (TopicPartition::new(*topic, p), o)),
-            _ => None,
-        };
-        match parsed {
-            Some((key, offset)) => drop(targets.insert(key, Target::Place(Place::Offset(offset)))),
-            None if line.trim().is_empty() || (number == 0 && line.starts_with("topic")) => {}
-            None => {
-                let message = format!("--from-file, line {}: write TOPIC,PARTITION,OFFSET", number + 1);
-                return Err(Failure::usage(message).into());
-            }
+        if let Some(named) = Some(&fields).filter(|_| number == 0).and_then(|fields| header(fields)) {
+            columns = named;
+            continue;
         }
+        let [topic, partition, offset] = columns.map(|column| fields.get(column).copied());
+        let numbers =
+            partition.and_then(|p| p.parse().ok()).zip(offset.and_then(|offset| offset.parse().ok()));
+        let Some((topic, (partition, offset))) = topic.zip(numbers) else {
+            let message = format!("--from-file, line {}: write TOPIC,PARTITION,OFFSET", number + 1);
+            return Err(Failure::usage(message).into());
+        };
+        targets.insert(TopicPartition::new(topic, partition), Target::Place(Place::Offset(offset)));
     }
     Ok(targets)
+}
+
+/// Where topic, partition and offset stand, if this line names them.
+fn header(fields: &[&str]) -> Option<[usize; 3]> {
+    let place = |name: &str| fields.iter().position(|field| field.eq_ignore_ascii_case(name));
+    let offset = ["offset", "committed", "to"].into_iter().find_map(place)?;
+    Some([place("topic")?, place("partition")?, offset])
 }
 
 #[cfg(test)]
@@ -171,6 +176,10 @@ mod tests {
         let targets = read_file("topic,partition,offset\n\"a\",0,5\nb,1,7\n\n").unwrap();
         assert_eq!(targets[&TopicPartition::new("a", 0)], Target::Place(Place::Offset(5)));
         assert_eq!(targets.len(), 2);
+        let exported = read_file("GROUP,TOPIC,PARTITION,COMMITTED,END,LAG\ng,a,3,5,9,4\n").unwrap();
+        assert_eq!(exported[&TopicPartition::new("a", 3)], Target::Place(Place::Offset(5)));
+        let plan = read_file("GROUP,TOPIC,PARTITION,FROM,TO\ng,a,3,5,2\n").unwrap();
+        assert_eq!(plan[&TopicPartition::new("a", 3)], Target::Place(Place::Offset(2)));
         assert!(read_file("a,0\n").unwrap_err().to_string().contains("line 1"));
     }
 }

@@ -22,7 +22,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::driver::Stage;
-use super::groups::by_group;
+use super::groups::{by_group, subject};
 use super::names::{by_topic, check, group_id, some_text, text, topic_name};
 use super::{Admin, Outcome};
 use crate::error::{Error, Result};
@@ -42,10 +42,6 @@ pub struct CommittedOffset {
 
 /// Results of the partitions of one group.
 type Partitions = Vec<(TopicPartition, Result<()>)>;
-
-fn subject(group: &str) -> String {
-    format!("group {group}")
-}
 
 impl Admin {
     /// Everything that groups have committed. An unknown group has committed nothing.
@@ -248,6 +244,19 @@ type Committed = BTreeMap<TopicPartition, CommittedOffset>;
 /// One partition of an answer: number, offset, leader epoch, metadata, error code.
 type Raw = (i32, i64, i32, Option<StrBytes>, i16);
 
+/// The partitions of a topic in an answer to OffsetFetch: two message types with the same fields.
+macro_rules! raw_partitions {
+    ($topic:expr) => {{
+        let topic = $topic;
+        let name: Arc<str> = (&**topic.name).into();
+        topic.partitions.into_iter().map(move |p| {
+            let raw =
+                (p.partition_index, p.committed_offset, p.committed_leader_epoch, p.metadata, p.error_code);
+            (Arc::clone(&name), raw)
+        })
+    }};
+}
+
 fn read_committed(
     groups: &[String],
     answer: <OffsetFetchRequest as Api>::Response,
@@ -255,37 +264,13 @@ fn read_committed(
     if answer.groups.is_empty() {
         let group = groups.first().cloned().unwrap_or_default();
         let checked = check::<OffsetFetchRequest>(subject(&group), answer.error_code, None);
-        let raw = answer.topics.into_iter().flat_map(|topic| {
-            let name: Arc<str> = (&**topic.name).into();
-            topic.partitions.into_iter().map(move |p| {
-                let raw = (
-                    p.partition_index,
-                    p.committed_offset,
-                    p.committed_leader_epoch,
-                    p.metadata,
-                    p.error_code,
-                );
-                (Arc::clone(&name), raw)
-            })
-        });
+        let raw = answer.topics.into_iter().flat_map(|topic| raw_partitions!(topic));
         return vec![(group, checked.and_then(|()| committed(raw)))];
     }
     let read = |group: kafka_protocol::messages::offset_fetch_response::OffsetFetchResponseGroup| {
         let name = group.group_id.to_string();
         let checked = check::<OffsetFetchRequest>(subject(&name), group.error_code, None);
-        let raw = group.topics.into_iter().flat_map(|topic| {
-            let name: Arc<str> = (&**topic.name).into();
-            topic.partitions.into_iter().map(move |p| {
-                let raw = (
-                    p.partition_index,
-                    p.committed_offset,
-                    p.committed_leader_epoch,
-                    p.metadata,
-                    p.error_code,
-                );
-                (Arc::clone(&name), raw)
-            })
-        });
+        let raw = group.topics.into_iter().flat_map(|topic| raw_partitions!(topic));
         (name, checked.and_then(|()| committed(raw)))
     };
     answer.groups.into_iter().map(read).collect()

@@ -18,7 +18,7 @@ use super::position::Wanted;
 use crate::{ErrorCode, TopicPartition};
 
 /// The first version that names topics by id.
-const TOPIC_IDS_FROM: i16 = 13;
+pub(crate) const TOPIC_IDS_FROM: i16 = 13;
 
 /// What every fetch of a consumer has in common.
 #[derive(Debug, Clone)]

@@ -14,6 +14,8 @@ mod options;
 mod position;
 mod queue;
 
+pub(crate) use fetch::TOPIC_IDS_FROM;
+
 pub use decode::{Headers, PartitionRecords, RecordBatch, RecordView, TimestampType};
 pub use group::{Assignor, GroupOptions, GroupProtocol, Rebalance};
 pub use handle::{Closer, Consumer, Source};

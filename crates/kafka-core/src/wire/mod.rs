@@ -20,8 +20,8 @@ pub(crate) use guarded::GuardedBuf;
 pub use pool::Lane;
 pub(crate) use pool::Pool;
 pub use sasl::{Credentials, Sasl, ScramHash, TokenEndpoint, TokenSource};
-pub use tls::Tls;
 pub(crate) use tls::{AnyCertificate, AnyName};
+pub use tls::{Certificate, Tls};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use versions::decode_any;
 pub use versions::{APIS, Api, ApiInfo, ApiRange, api_name};

@@ -1,6 +1,7 @@
 //! TLS on a connected socket, and what went wrong with it in words. Which certificates to use is decided elsewhere
 //! (`config::security`).
 
+mod certificate;
 mod date;
 mod verifier;
 
@@ -14,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::error::ConnectFailure;
+pub use certificate::Certificate;
 pub(crate) use verifier::{AnyCertificate, AnyName};
 
 /// How to encrypt: versions, trusted authorities, the client's own certificate.

@@ -1,0 +1,267 @@
+//! When records were written: the timestamp of the first record at or after an offset, which only the record itself
+//! tells. One small Fetch per leader; a partition whose batch is larger than that is asked again for more.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::{BrokerId, FetchRequest};
+use uuid::Uuid;
+
+use super::driver::{Call, Stage};
+use super::lookup::Lookup;
+use super::names::{by_topic, check, topic_name};
+use super::{Admin, OffsetSpec, Outcome};
+use crate::consumer::TOPIC_IDS_FROM;
+use crate::consumer::decode::{Answer, decode};
+use crate::error::{Error, Result};
+use crate::wire::Api;
+use crate::{ErrorCode, TopicPartition};
+
+/// Bytes per partition and partitions per request, round by round. A broker sends the first batch of a request whole
+/// however large it is (KIP-74), so the last rounds always get on.
+const ROUNDS: [(i32, usize); 6] = [
+    (16 * 1024, 1_000),
+    (256 * 1024, 50),
+    (1024 * 1024, 1),
+    (1024 * 1024, 1),
+    (1024 * 1024, 1),
+    (1024 * 1024, 1),
+];
+
+type Positions = BTreeMap<TopicPartition, i64>;
+
+/// What one answer told of a partition.
+#[derive(Debug)]
+enum Step {
+    /// The record's timestamp.
+    Found(i64),
+    /// No record is there.
+    Nothing,
+    /// No record before this offset: markers of transactions, or what compaction left.
+    From(i64),
+    /// The batch was cut off.
+    More(Error),
+    /// The offset lies before the first record.
+    Deleted,
+}
+
+impl Admin {
+    /// The timestamp (milliseconds since 1970) of the first record at or after each offset; `None` where no record is
+    /// there (yet). Offsets whose records were deleted stand for the first record that is left. Needs the permission to
+    /// read the topics.
+    pub async fn record_times(&self, positions: Positions) -> Vec<Outcome<TopicPartition, Option<i64>>> {
+        let call = self.call("reading the time of records");
+        let order: Vec<_> = positions.keys().cloned().collect();
+        let ids = match self.topic_ids(&positions).await {
+            Ok(ids) => ids,
+            Err(error) => {
+                return order.into_iter().map(|key| Outcome::new(key, Err(error.clone()))).collect();
+            }
+        };
+        let (mut left, mut done, mut cut) = (positions, HashMap::new(), HashMap::new());
+        for round in ROUNDS {
+            let (mut next, mut deleted) = (Positions::new(), Vec::new());
+            for Outcome { key, result } in fetch(&call, round, &left, &ids).await {
+                match result {
+                    // A record without a timestamp says -1.
+                    Ok(Step::Found(time)) => drop(done.insert(key, Ok(Some(time).filter(|ms| *ms >= 0)))),
+                    Ok(Step::Nothing) => drop(done.insert(key, Ok(None))),
+                    Ok(Step::From(offset)) => drop(next.insert(key, offset)),
+                    Ok(Step::More(error)) => {
+                        next.extend(left.get_key_value(&key).map(|(key, offset)| (key.clone(), *offset)));
+                        cut.insert(key, error);
+                    }
+                    Ok(Step::Deleted) => deleted.push(key),
+                    Err(error) => drop(done.insert(key, Err(error))),
+                }
+            }
+            for Outcome { key, result } in self.first_offsets(deleted).await {
+                match result {
+                    Ok(Some(offset)) => drop(next.insert(key, offset)),
+                    Ok(None) => drop(done.insert(key, Ok(None))),
+                    Err(error) => drop(done.insert(key, Err(error))),
+                }
+            }
+            left = next;
+        }
+        let result = |key: TopicPartition| {
+            let result = done.remove(&key).unwrap_or_else(|| {
+                Err(cut.remove(&key).unwrap_or_else(|| Error::Corrupt {
+                    subject: key.to_string(),
+                    reason: "there are markers of transactions only for as far as was read".into(),
+                }))
+            });
+            Outcome { key, result }
+        };
+        order.into_iter().map(result).collect()
+    }
+
+    async fn topic_ids(&self, positions: &Positions) -> Result<HashMap<Arc<str>, Uuid>> {
+        let mut names: Vec<_> = positions.keys().map(|key| Arc::clone(&key.topic)).collect();
+        names.dedup();
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let metadata = self.snapshot(Some(&names)).await?;
+        Ok(metadata.topics().map(|topic| (Arc::clone(&topic.name), topic.id)).collect())
+    }
+
+    async fn first_offsets(&self, keys: Vec<TopicPartition>) -> Vec<Outcome<TopicPartition, Option<i64>>> {
+        let specs = keys.into_iter().map(|key| (key, OffsetSpec::Earliest)).collect();
+        let listed = self.list_offsets(specs, Default::default()).await;
+        listed.into_iter().map(|one| Outcome::new(one.key, one.result.map(|listed| listed.offset))).collect()
+    }
+}
+
+async fn fetch(
+    call: &Call,
+    (max_bytes, batch): (i32, usize),
+    positions: &Positions,
+    ids: &HashMap<Arc<str>, Uuid>,
+) -> Vec<Outcome<TopicPartition, Step>> {
+    if positions.is_empty() {
+        return Vec::new();
+    }
+    let (at, of) = (positions.clone(), ids.clone());
+    let build = move |keys: &[TopicPartition], version| Ok(request(keys, &at, &of, max_bytes, version));
+    let (at, of) = (positions.clone(), ids.clone());
+    let read = move |keys: &[TopicPartition], answer: <FetchRequest as Api>::Response| {
+        if let Err(error) = check::<FetchRequest>("fetch", answer.error_code, None) {
+            return keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect();
+        }
+        let mut results = Vec::new();
+        for topic in answer.responses {
+            let by_id = || of.iter().find(|(_, id)| **id == topic.topic_id).map(|(name, _)| Arc::clone(name));
+            let name = if topic.topic.is_empty() { by_id() } else { Some((&**topic.topic).into()) };
+            let Some(name) = name else { continue };
+            for data in topic.partitions {
+                let key = TopicPartition { topic: Arc::clone(&name), partition: data.partition_index };
+                let Some(offset) = at.get(&key) else { continue };
+                let step = step(&key, *offset, data);
+                results.push((key, step));
+            }
+        }
+        results
+    };
+    let stage = Stage::new(Lookup::Leader(Clone::clone), build, read).at_most(batch);
+    call.run(stage, positions.keys().cloned()).await
+}
+
+/// A full fetch outside of any session, which does not wait for records.
+fn request(
+    keys: &[TopicPartition],
+    positions: &Positions,
+    ids: &HashMap<Arc<str>, Uuid>,
+    max_bytes: i32,
+    version: i16,
+) -> FetchRequest {
+    let partition = |key: &TopicPartition| {
+        let partition = FetchPartition::default()
+            .with_partition(key.partition)
+            .with_current_leader_epoch(-1)
+            .with_fetch_offset(positions.get(key).copied().unwrap_or_default())
+            .with_log_start_offset(-1)
+            .with_partition_max_bytes(max_bytes);
+        (Arc::clone(&key.topic), partition)
+    };
+    let topic = |(name, partitions): (Arc<str>, Vec<_>)| {
+        let topic = FetchTopic::default().with_partitions(partitions);
+        if version >= TOPIC_IDS_FROM {
+            topic.with_topic_id(ids.get(&name).copied().unwrap_or_default())
+        } else {
+            topic.with_topic(topic_name(&name))
+        }
+    };
+    let total = max_bytes.saturating_mul(i32::try_from(keys.len()).unwrap_or(i32::MAX));
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(0)
+        .with_min_bytes(0)
+        .with_max_bytes(total)
+        .with_session_epoch(-1)
+        .with_topics(by_topic(keys.iter().map(partition)).into_iter().map(topic).collect())
+}
+
+fn step(key: &TopicPartition, offset: i64, data: PartitionData) -> Result<Step> {
+    if ErrorCode(data.error_code) == ErrorCode::OFFSET_OUT_OF_RANGE {
+        return Ok(Step::Deleted);
+    }
+    check::<FetchRequest>(key.to_string(), data.error_code, None)?;
+    let bytes = data.records.unwrap_or_default();
+    if bytes.is_empty() {
+        return Ok(if offset < data.high_watermark {
+            // The whole answer was full before it was this partition's turn.
+            Step::From(offset)
+        } else {
+            Step::Nothing
+        });
+    }
+    let answer = Answer { bytes, end_offset: data.high_watermark, ..Answer::default() };
+    let records = match decode(key, offset, answer) {
+        Ok(records) => records,
+        Err(error) => return Ok(Step::More(error)),
+    };
+    for batch in records.batches() {
+        if let Some(record) = batch?.records().next() {
+            return Ok(Step::Found(record?.timestamp));
+        }
+    }
+    let next = records.next_offset();
+    Ok(if next < data.high_watermark { Step::From(next) } else { Step::Nothing })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// An uncompressed batch of one record at `offset`, or a marker of a transaction where `control`.
+    fn batch(offset: i64, timestamp: i64, control: bool) -> Vec<u8> {
+        let record: &[u8] = &[12, 0, 0, 0, 1, 1, 0];
+        let attributes: i16 = if control { 0x30 } else { 0 };
+        let mut checked = [&attributes.to_be_bytes()[..], &0_i32.to_be_bytes()].concat();
+        checked.extend([timestamp.to_be_bytes(), timestamp.to_be_bytes(), (-1_i64).to_be_bytes()].concat());
+        checked.extend([&[0xff; 2][..], &[0xff; 4], &1_i32.to_be_bytes(), record].concat());
+        let crc = crc32c::crc32c(&checked);
+        let length = i32::try_from(9 + checked.len()).unwrap();
+        let head = [&offset.to_be_bytes()[..], &length.to_be_bytes(), &[0; 4], &[2], &crc.to_be_bytes()];
+        [&head.concat()[..], &checked].concat()
+    }
+
+    fn stepped(offset: i64, end: i64, bytes: Vec<u8>, code: i16) -> Step {
+        let data = PartitionData::default().with_error_code(code).with_high_watermark(end);
+        step(&TopicPartition::new("t", 0), offset, data.with_records(Some(Bytes::from(bytes)))).unwrap()
+    }
+
+    #[test]
+    fn the_first_record_at_or_after_the_offset_tells_the_time() {
+        let two = [batch(4, 400, false), batch(5, 500, false)].concat();
+        assert!(matches!(stepped(4, 6, two.clone(), 0), Step::Found(400)));
+        assert!(matches!(stepped(5, 6, two, 0), Step::Found(500)));
+    }
+
+    #[test]
+    fn markers_of_transactions_are_no_records() {
+        let marker = batch(4, 400, true);
+        assert!(matches!(stepped(4, 5, marker.clone(), 0), Step::Nothing));
+        assert!(matches!(stepped(4, 9, marker.clone(), 0), Step::From(5)));
+        assert!(matches!(stepped(4, 6, [marker, batch(5, 500, false)].concat(), 0), Step::Found(500)));
+    }
+
+    #[test]
+    fn a_batch_that_was_cut_off_is_asked_for_again() {
+        let mut whole = batch(4, 400, false);
+        whole.truncate(whole.len() - 1);
+        assert!(matches!(stepped(4, 5, whole, 0), Step::More(_)));
+    }
+
+    #[test]
+    fn an_empty_answer_is_the_end_or_one_that_was_full_already() {
+        assert!(matches!(stepped(4, 4, Vec::new(), 0), Step::Nothing));
+        assert!(matches!(stepped(4, 5, Vec::new(), 0), Step::From(4)));
+        assert!(matches!(stepped(4, -1, Vec::new(), 1), Step::Deleted));
+    }
+}
