@@ -17,6 +17,7 @@ mod report;
 mod show;
 mod state;
 mod state_diff;
+mod throttle;
 mod token_view;
 mod topic_state;
 mod trend;

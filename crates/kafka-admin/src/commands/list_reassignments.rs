@@ -1,20 +1,28 @@
-//! `list-reassignments`: what is being moved, and taking the throttle off when nothing is.
+//! `list-reassignments`: what is being moved, and taking the limits off topics that are not moved any more.
+
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use kafka_cli::render::{Column, Table, View};
 use kafka_cli::{Exit, Failure};
-use kafka_core::admin::{ConfigChange, ConfigKind, ConfigResource};
+use kafka_core::TopicPartition;
+use kafka_core::admin::Reassignment;
 use serde::Serialize;
 
-use super::reassign::{BROKER_THROTTLES, TOPIC_THROTTLES};
 use crate::context::{Context, WatchArgs, note};
-use crate::report::Tally;
 use crate::show::ids;
-use crate::topic_state::broker_ids;
+use crate::throttle;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kafka-admin list-reassignments --watch
+  kafka-admin list-reassignments --clear-throttle orders payments")]
 pub(crate) struct Args {
-    /// Remove the limits that reassign --throttle set; refuses while something moves
+    /// Only these topics
+    #[arg(value_name = "TOPIC", required_if_eq("clear_throttle", "true"))]
+    topics: Vec<String>,
+    /// Take away the limits of these topics that reassign --throttle set, and those of brokers where no other topic is
+    /// limited; refuses while one of the topics is being moved
     #[arg(long, conflicts_with = "watch")]
     clear_throttle: bool,
     #[command(flatten)]
@@ -32,14 +40,21 @@ struct Row {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
     if args.clear_throttle {
-        return clear(context).await;
+        return clear(context, &args.topics).await;
     }
-    context.watch(&args.watch, async || show(context).await).await
+    context.watch(&args.watch, async || show(context, &args.topics).await).await
 }
 
-async fn show(context: &Context) -> Result<Exit> {
-    let moving = context.admin.list_reassignments().await?;
-    let row = |(key, moving): (kafka_core::TopicPartition, kafka_core::admin::Reassignment)| Row {
+/// What is being moved of these topics, or of all.
+async fn moving(context: &Context, topics: &[String]) -> Result<BTreeMap<TopicPartition, Reassignment>> {
+    let mut moving = context.admin.list_reassignments().await?;
+    moving.retain(|key, _| topics.is_empty() || topics.iter().any(|topic| **topic == *key.topic));
+    Ok(moving)
+}
+
+async fn show(context: &Context, topics: &[String]) -> Result<Exit> {
+    let moving = moving(context, topics).await?;
+    let row = |(key, moving): (TopicPartition, Reassignment)| Row {
         topic: key.topic.to_string(),
         partition: key.partition,
         replicas: moving.replicas,
@@ -59,27 +74,11 @@ async fn show(context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn clear(context: &Context) -> Result<Exit> {
-    if !context.admin.list_reassignments().await?.is_empty() {
-        return Err(Failure::new(Exit::Failed, "replicas are still being moved").into());
+async fn clear(context: &Context, topics: &[String]) -> Result<Exit> {
+    if let Some(key) = moving(context, topics).await?.into_keys().next() {
+        return Err(Failure::new(Exit::Failed, format!("{key} is still being moved")).into());
     }
-    let unset = |names: [&str; 2]| names.map(|name| (name.to_owned(), ConfigChange::Unset)).to_vec();
-    let topics = context.admin.list_topics(true).await?;
-    let topics = topics
-        .iter()
-        .map(|topic| (ConfigResource::new(ConfigKind::Topic, &*topic.name), unset(TOPIC_THROTTLES)));
-    let brokers = broker_ids(context).await?;
-    let brokers = brokers
-        .into_iter()
-        .map(|id| (ConfigResource::new(ConfigKind::Broker, id.to_string()), unset(BROKER_THROTTLES)));
-    let mut tally = Tally::default();
-    for outcome in context.admin.alter_configs(topics.chain(brokers).collect(), false).await {
-        if let Err(error) = outcome.result {
-            tally.fail(error);
-        }
-    }
-    if tally.exit() == Exit::Done {
-        note("throttles removed");
-    }
-    Ok(tally.exit())
+    throttle::clear(context, topics).await?;
+    note(&format!("limits of {} removed", topics.join(", ")));
+    Ok(Exit::Done)
 }

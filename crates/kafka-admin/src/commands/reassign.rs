@@ -1,6 +1,6 @@
 //! `reassign`: moves replicas to other brokers. Shows a plan that moves little; `--execute` applies it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -8,7 +8,7 @@ use kafka_cli::render::{Column, Table, View};
 use kafka_cli::time::parse_size;
 use kafka_cli::{Exit, Failure, confirm};
 use kafka_core::TopicPartition;
-use kafka_core::admin::{ConfigChange, ConfigKind, ConfigResource, all_ok};
+use kafka_core::admin::all_ok;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -17,12 +17,7 @@ use crate::names::TopicNames;
 use crate::reassign_plan::{Brokers, Placement, moved, plan};
 use crate::report::{Done, Report};
 use crate::show::ids;
-
-/// The settings that throttle a reassignment, on brokers and on topics.
-pub(crate) const BROKER_THROTTLES: [&str; 2] =
-    ["leader.replication.throttled.rate", "follower.replication.throttled.rate"];
-pub(crate) const TOPIC_THROTTLES: [&str; 2] =
-    ["leader.replication.throttled.replicas", "follower.replication.throttled.replicas"];
+use crate::throttle::{self, Copies};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -66,6 +61,12 @@ struct Step {
     partition: i32,
     from: Vec<i32>,
     to: Vec<i32>,
+}
+
+impl Step {
+    fn copies(&self) -> Copies<'_> {
+        Copies { topic: &self.topic, partition: self.partition, from: &self.from, to: &self.to }
+    }
 }
 
 /// Apache's file format.
@@ -114,7 +115,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
     }
     confirm("move replicas", steps.len(), args.yes)?;
     if let Some(rate) = args.throttle {
-        throttle(context, &steps, rate).await?;
+        throttle::limit(context, steps.iter().map(Step::copies), rate).await?;
+        let topics: BTreeSet<_> = steps.iter().map(|step| step.topic.as_str()).collect();
+        let topics = topics.into_iter().collect::<Vec<_>>().join(" ");
+        note(&format!("when all is moved: kafka-admin list-reassignments --clear-throttle {topics}"));
     }
     apply(context, &steps).await
 }
@@ -160,31 +164,6 @@ fn steps(current: &Placement, next: &Placement) -> Vec<Step> {
             to: to.clone(),
         })
         .collect()
-}
-
-/// Before anything moves: what is copied, and from whom, goes no faster than `rate`.
-async fn throttle(context: &Context, steps: &[Step], rate: u64) -> Result<()> {
-    let mut lists: BTreeMap<&str, [Vec<String>; 2]> = BTreeMap::new();
-    let mut involved = std::collections::BTreeSet::new();
-    for step in steps {
-        let [leaders, followers] = lists.entry(&step.topic).or_default();
-        leaders.extend(step.from.iter().map(|id| format!("{}:{id}", step.partition)));
-        let new = step.to.iter().filter(|id| !step.from.contains(id));
-        followers.extend(new.map(|id| format!("{}:{id}", step.partition)));
-        involved.extend(step.from.iter().chain(&step.to).copied());
-    }
-    let set = |name: &str, value: String| (name.to_owned(), ConfigChange::Set(value));
-    let topics = lists.into_iter().map(|(topic, lists)| {
-        let changes =
-            TOPIC_THROTTLES.iter().zip(lists).map(|(name, list)| set(name, list.join(","))).collect();
-        (ConfigResource::new(ConfigKind::Topic, topic), changes)
-    });
-    let brokers = involved.into_iter().map(|id| {
-        let changes = BROKER_THROTTLES.iter().map(|name| set(name, rate.to_string())).collect();
-        (ConfigResource::new(ConfigKind::Broker, id.to_string()), changes)
-    });
-    all_ok(context.admin.alter_configs(topics.chain(brokers).collect(), false).await)?;
-    Ok(())
 }
 
 async fn apply(context: &Context, steps: &[Step]) -> Result<Exit> {
