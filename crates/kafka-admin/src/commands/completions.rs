@@ -20,34 +20,54 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-/// After the static words: names, for commands about topics and groups.
+/// Before the static words: names, for commands about topics and groups. The connection flags of the line are passed on,
+/// and what the cluster does not say within half a second is left out.
 const BASH: &str = r#"
 _kafka_admin_names() {
-    _kafka-admin "$@"
-    local kind current="${COMP_WORDS[COMP_CWORD]}"
-    case "${COMP_WORDS[1]}" in
-        *-topic|list-offsets|partition-for) kind=topics ;;
-        *-group|lag|check-lag|reset-offsets|delete-offsets) kind=groups ;;
-        *) return ;;
+    local line=${COMP_LINE:0:COMP_POINT} words word flag= command= list connection=()
+    # By blanks alone: COMP_WORDS cuts HOST:PORT into pieces.
+    read -ra words <<<"$line"
+    [[ $line == *[[:space:]] ]] && words+=("")
+    local current=${words[-1]}
+    for word in "${words[@]:1:${#words[@]}-2}"; do
+        case "$flag" in
+            -b|-F|-X|-P|--bootstrap-server|--command-config|--profile) connection+=("$flag" "$word"); flag= ;;
+            -o|--output|--timeout|--color) flag= ;;
+            *) flag=; if [[ $word == -* ]]; then flag=$word; else command=${command:-$word}; fi ;;
+        esac
+    done
+    case "$command" in
+        delete-topic|describe-topic|alter-topic|clone-topic|trim-topic|empty-topic|list-offsets|partition-for|reassign)
+            list=list-topics ;;
+        delete-group|describe-group|lag|check-lag|reset-offsets|delete-offsets|remove-member)
+            list="list-groups --no-lag" ;;
     esac
-    [[ $current == -* ]] && return
+    if [[ -z $list || -n $flag || $current == -* ]]; then
+        _kafka__admin "$@"
+        return
+    fi
     local names
-    names=$(kafka-admin "list-$kind" -o name --timeout 500ms 2>/dev/null)
-    COMPREPLY+=($(compgen -W "$names" -- "$current"))
+    names=$(timeout 1 kafka-admin "${connection[@]}" $list -o name --timeout 500ms 2>/dev/null)
+    COMPREPLY=($(compgen -W "$names" -- "$current"))
 }
 complete -F _kafka_admin_names -o bashdefault -o default kafka-admin
 "#;
 
 const FISH: &str = r#"
-complete -c kafka-admin -f -n "__fish_seen_subcommand_from delete-topic describe-topic alter-topic trim-topic empty-topic clone-topic list-offsets partition-for" -a "(kafka-admin list-topics -o name --timeout 500ms 2>/dev/null)"
-complete -c kafka-admin -f -n "__fish_seen_subcommand_from describe-group delete-group lag check-lag reset-offsets delete-offsets remove-member" -a "(kafka-admin list-groups --no-lag -o name --timeout 500ms 2>/dev/null)"
+complete -c kafka-admin -f -n "__fish_seen_subcommand_from delete-topic describe-topic alter-topic clone-topic trim-topic empty-topic list-offsets partition-for reassign" -a "(kafka-admin list-topics -o name --timeout 500ms 2>/dev/null)"
+complete -c kafka-admin -f -n "__fish_seen_subcommand_from delete-group describe-group lag check-lag reset-offsets delete-offsets remove-member" -a "(kafka-admin list-groups --no-lag -o name --timeout 500ms 2>/dev/null)"
 "#;
 
 pub(crate) fn run(args: &Args) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "kafka-admin", &mut script);
     match args.shell {
-        Shell::Bash => script.extend_from_slice(BASH.as_bytes()),
+        Shell::Bash => {
+            // clap_complete 4.6 calls a program with a hyphen by two names in one script, and so finds no subcommand's
+            // flags.
+            let text = String::from_utf8(script)?.replace("kafka__subcmd__admin", "kafka__admin");
+            script = [text.as_str(), BASH].concat().into_bytes();
+        }
         Shell::Fish => script.extend_from_slice(FISH.as_bytes()),
         _ => {}
     }
