@@ -16,33 +16,37 @@ pub(crate) struct Trend {
     pub(crate) seconds_to_zero: Option<f64>,
 }
 
-/// What was seen at the last look: when, the committed offset, the end; by group, topic and partition.
+/// What was seen at the last look, by group, topic and partition.
 #[derive(Debug, Default)]
 pub(crate) struct Trends {
-    seen: BTreeMap<(String, String, i32), (Instant, i64, Option<i64>)>,
+    seen: BTreeMap<(String, String, i32), Look>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    at: Instant,
+    committed: i64,
+    end: Option<i64>,
 }
 
 impl Trends {
     /// Takes a look at a partition of a group; the trend since the last one.
     pub(crate) fn look(&mut self, group: &str, lag: &PartitionLag, now: Instant) -> Trend {
         let key = (group.to_owned(), lag.topic.clone(), lag.partition);
-        let before = self.seen.insert(key, (now, lag.committed, lag.end));
-        let trend = before.map(|(at, committed, end)| {
-            let seconds = now.saturating_duration_since(at).as_secs_f64();
-            trend(lag, committed, end, seconds)
-        });
-        trend.unwrap_or_default()
+        let before = self.seen.insert(key, Look { at: now, committed: lag.committed, end: lag.end });
+        before.map(|before| trend(lag, before, now)).unwrap_or_default()
     }
 }
 
 /// Records read per second, and the time until the lag is gone: lag over what reading gains on writing.
 #[allow(clippy::cast_precision_loss, reason = "rates are shown with one decimal")]
-fn trend(lag: &PartitionLag, committed: i64, end: Option<i64>, seconds: f64) -> Trend {
+fn trend(lag: &PartitionLag, before: Look, now: Instant) -> Trend {
+    let seconds = now.saturating_duration_since(before.at).as_secs_f64();
     if seconds <= 0.0 {
         return Trend::default();
     }
-    let read = (lag.committed - committed) as f64 / seconds;
-    let written = end.zip(lag.end).map(|(before, now)| (now - before) as f64 / seconds);
+    let read = (lag.committed - before.committed) as f64 / seconds;
+    let written = before.end.zip(lag.end).map(|(before, now)| (now - before) as f64 / seconds);
     let gain = written.map(|written| read - written);
     let seconds_to_zero = match (lag.lag, gain) {
         (Some(0), _) => Some(0.0),

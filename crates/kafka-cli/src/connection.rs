@@ -28,7 +28,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
     /// Brokers to ask first [env: KAFKA_BOOTSTRAP_SERVERS] [default: localhost:9092]
-    #[arg(short, long, alias = "bootstrap-servers", value_name = "HOST:PORT,...", global = true)]
+    #[arg(
+        short,
+        long,
+        alias = "bootstrap-servers",
+        value_name = "HOST:PORT,...",
+        global = true,
+        overrides_with = "bootstrap_server"
+    )]
     pub bootstrap_server: Option<String>,
     /// Properties file, as Java's client.properties or librdkafka's
     #[arg(short = 'F', long, value_name = "FILE", global = true)]
@@ -229,6 +236,12 @@ mod tests {
         assert_eq!(config.get(property::REQUEST_TIMEOUT_MS), Duration::from_secs(2));
         let longer = args(&["--timeout", "2h"]).config_in(no_environment).unwrap();
         assert_eq!(longer.get(property::REQUEST_TIMEOUT_MS), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn an_address_that_is_given_twice_is_the_last_one() {
+        let config = args(&["-b", "first:1", "-b", "last:2"]).config_in(no_environment).unwrap();
+        assert_eq!(config.get(property::BOOTSTRAP_SERVERS), ["last:2"]);
     }
 
     #[test]

@@ -155,7 +155,7 @@ fn hint_for_code(code: ErrorCode) -> Option<&'static str> {
             "the user needs an ACL for the topic (kafka-admin create-acl)"
         }
         ErrorCode::GROUP_AUTHORIZATION_FAILED => {
-            "the user needs an ACL READ for the group (kafka-admin create-acl)"
+            "the user needs an ACL for the group: read to consume, describe to look at it (kafka-admin create-acl)"
         }
         ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => {
             "the user needs an ACL WRITE for the transactional id (kafka-admin create-acl)"

@@ -139,10 +139,13 @@ pub enum Error {
     Closed(&'static str),
 }
 
-/// The broker's words where it has some, else ours; the code's name in either case.
+/// The broker's words where it has some, else ours; the code's name in either case. Some refusals quote the whole request
+/// with the session it came over: that is for the broker's log.
 fn explain(code: ErrorCode, message: Option<&str>) -> String {
     match message {
-        Some(text) if !text.is_empty() => format!("{text} ({})", code.name()),
+        Some(text) if !text.is_empty() && !text.starts_with("Request Request(") => {
+            format!("{text} ({})", code.name())
+        }
         _ => code.to_string(),
     }
 }
@@ -233,6 +236,13 @@ mod tests {
         let theirs = Error::broker("CreateTopics", "topic a", 36, Some("Topic 'a' already exists.".into()));
         assert_eq!(theirs.to_string(), "topic a: Topic 'a' already exists. (TOPIC_ALREADY_EXISTS)");
         assert_eq!(ours.kind(), ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_refusal_that_quotes_the_request_is_said_in_our_words() {
+        let quoted = "Request Request(processor=0, session=Session@1, buffer=null) is not authorized.".into();
+        let error = Error::broker("DescribeAcls", "ACLs", 31, Some(quoted));
+        assert_eq!(error.to_string(), "ACLs: no permission for the cluster (CLUSTER_AUTHORIZATION_FAILED)");
     }
 
     #[test]

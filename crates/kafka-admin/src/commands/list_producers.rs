@@ -58,16 +58,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let mut tally = Tally::default();
     let known = if args.hanging { coordinated(context, &mut tally).await? } else { BTreeSet::new() };
     let oldest = now_ms() - i64::try_from(args.older_than.as_millis())?;
-    let hangs = |producer: &ActiveProducer| {
-        producer.transaction_start.is_some()
-            && producer.last_timestamp <= oldest
-            && !known.contains(&producer.producer_id)
-    };
     let mut rows = Vec::new();
     for outcome in context.admin.active_producers(keys).await {
         match outcome.result {
             Ok(producers) => {
-                let wanted = producers.into_iter().filter(|producer| !args.hanging || hangs(producer));
+                let wanted = producers.into_iter().filter(|one| !args.hanging || hangs(one, oldest, &known));
                 rows.extend(wanted.map(|producer| row(&outcome.key, &producer)));
             }
             Err(error) => tally.fail(error),
@@ -75,6 +70,13 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
     }
     context.show(&rows, || view(&rows))?;
     Ok(tally.exit())
+}
+
+/// Whether its transaction is open since `oldest` or longer, and no coordinator will end it.
+fn hangs(producer: &ActiveProducer, oldest: i64, coordinated: &BTreeSet<i64>) -> bool {
+    producer.transaction_start.is_some()
+        && producer.last_timestamp <= oldest
+        && !coordinated.contains(&producer.producer_id)
 }
 
 /// Producer ids whose transaction a coordinator is taking care of.
@@ -119,4 +121,26 @@ fn view(rows: &[Row]) -> View {
         Column::new("COORDINATOR EPOCH", |row: &Row| or_dash(row.coordinator_epoch)).right().wide(),
     ];
     View::table(Table::of(&columns, rows)).named(rows.iter().map(|row| row.producer_id.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_hangs_when_it_is_open_for_long_and_no_coordinator_knows_it() {
+        let producer = ActiveProducer {
+            producer_id: 7,
+            producer_epoch: 0,
+            last_sequence: 3,
+            last_timestamp: 1_000,
+            coordinator_epoch: None,
+            transaction_start: Some(4),
+        };
+        assert!(hangs(&producer, 1_000, &BTreeSet::new()));
+        assert!(!hangs(&producer, 999, &BTreeSet::new()), "too young");
+        assert!(!hangs(&producer, 1_000, &BTreeSet::from([7])), "its coordinator takes care of it");
+        let ended = ActiveProducer { transaction_start: None, ..producer };
+        assert!(!hangs(&ended, 1_000, &BTreeSet::new()));
+    }
 }

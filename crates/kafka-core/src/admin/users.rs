@@ -7,15 +7,16 @@ use bytes::Bytes;
 use kafka_protocol::messages::alter_user_scram_credentials_request::{
     ScramCredentialDeletion, ScramCredentialUpsertion,
 };
+use kafka_protocol::messages::alter_user_scram_credentials_response::AlterUserScramCredentialsResult;
 use kafka_protocol::messages::{AlterUserScramCredentialsRequest, DescribeUserScramCredentialsRequest};
 use ring::pbkdf2;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::Admin;
 use super::driver::Stage;
 use super::lookup::Lookup;
 use super::names::{check, text};
 use super::security_names::ScramMechanism;
-use super::{Admin, Outcome};
 use crate::error::{Error, Result};
 use crate::wire::Api;
 
@@ -64,7 +65,8 @@ impl Admin {
     /// # Errors
     /// No permission, or no answer in time.
     pub async fn list_scram_users(&self) -> Result<Vec<ScramUser>> {
-        let build = |_: i16| Ok(DescribeUserScramCredentialsRequest::default().with_users(None));
+        // Null asks for all as well, but without the permission for it a broker never answers that.
+        let build = |_: i16| Ok(DescribeUserScramCredentialsRequest::default().with_users(Some(Vec::new())));
         let read = |answer: <DescribeUserScramCredentialsRequest as Api>::Response| {
             let (code, message) = (answer.error_code, answer.error_message.as_ref());
             check::<DescribeUserScramCredentialsRequest>("users", code, message)?;
@@ -81,37 +83,44 @@ impl Admin {
         self.ask("listing users", build, read).await
     }
 
-    /// Changes one user's credentials.
+    /// Changes one user's credentials, one after the other: a controller takes one change of a user per request.
     ///
     /// # Errors
-    /// The broker refuses (no permission, iterations out of range, nothing to delete), or no answer in time.
+    /// The first change that the broker refuses (no permission, iterations out of range, nothing to delete), or no answer
+    /// in time; the changes before it are made then.
     pub async fn alter_scram_user(&self, user: &str, changes: Vec<ScramChange>) -> Result<()> {
-        let mut request = AlterUserScramCredentialsRequest::default();
+        let call = self.call("changing users");
         for change in changes {
-            match change {
-                ScramChange::Set { mechanism, iterations, password } => {
-                    request.upsertions.push(upsertion(user, mechanism, iterations, &password)?);
-                }
-                ScramChange::Delete(mechanism) => {
-                    let deletion = ScramCredentialDeletion::default().with_name(text(user));
-                    request.deletions.push(deletion.with_mechanism(mechanism.code()));
-                }
-            }
+            let request = alteration(user, change)?;
+            let build = move |_: &[String], _| Ok(request.clone());
+            let stage = Stage::new(Lookup::Controller, build, |_, answer| read_altered(answer)).changing();
+            super::single(call.run(stage, [user.to_owned()]).await)?;
         }
-        let build = move |_: &[String], _| Ok(request.clone());
-        let read = |_: &[String], answer: <AlterUserScramCredentialsRequest as Api>::Response| {
-            let read = |result: kafka_protocol::messages::alter_user_scram_credentials_response::AlterUserScramCredentialsResult| {
-                let name = result.user.to_string();
-                let (code, message) = (result.error_code, result.error_message.as_ref());
-                let checked = check::<AlterUserScramCredentialsRequest>(subject(&name), code, message);
-                (name, checked)
-            };
-            answer.results.into_iter().map(read).collect()
-        };
-        let stage = Stage::new(Lookup::Controller, build, read).changing();
-        let outcomes: Vec<Outcome<String>> = self.call("changing users").run(stage, [user.to_owned()]).await;
-        super::single(outcomes)
+        Ok(())
     }
+}
+
+fn alteration(user: &str, change: ScramChange) -> Result<AlterUserScramCredentialsRequest> {
+    let request = AlterUserScramCredentialsRequest::default();
+    Ok(match change {
+        ScramChange::Set { mechanism, iterations, password } => {
+            request.with_upsertions(vec![upsertion(user, mechanism, iterations, &password)?])
+        }
+        ScramChange::Delete(mechanism) => {
+            let deletion = ScramCredentialDeletion::default().with_name(text(user));
+            request.with_deletions(vec![deletion.with_mechanism(mechanism.code())])
+        }
+    })
+}
+
+fn read_altered(answer: <AlterUserScramCredentialsRequest as Api>::Response) -> Vec<(String, Result<()>)> {
+    let read = |result: AlterUserScramCredentialsResult| {
+        let name = result.user.to_string();
+        let (code, message) = (result.error_code, result.error_message.as_ref());
+        let checked = check::<AlterUserScramCredentialsRequest>(subject(&name), code, message);
+        (name, checked)
+    };
+    answer.results.into_iter().map(read).collect()
 }
 
 fn upsertion(

@@ -85,15 +85,10 @@ async fn connect(findings: &mut Vec<Finding>, address: &Address, found: Vec<std:
 
 /// Dates and names of what the listener presents. Whether it is trusted, the handshake says.
 async fn certificates(findings: &mut Vec<Finding>, tls: &Tls, address: &Address) {
-    match timeout(STEP_LIMIT, tls.certificates(address)).await {
-        Ok(Ok(chain)) => {
-            let now = now_ms();
-            let of = address.to_string();
-            findings.extend(chain.iter().map(|certificate| judge(&of, certificate, now)));
-        }
-        // The handshake fails for the same reason, and says it.
-        Ok(Err(_)) | Err(_) => {}
-    }
+    // Where it does not get so far, the handshake fails for the same reason and says it.
+    let Ok(Ok(chain)) = timeout(STEP_LIMIT, tls.certificates(address)).await else { return };
+    let (of, now) = (address.to_string(), now_ms());
+    findings.extend(chain.iter().map(|certificate| judge(&of, certificate, now)));
 }
 
 fn judge(of: &str, certificate: &Certificate, now_ms: i64) -> Finding {
