@@ -68,7 +68,8 @@ if ((!quick)); then
   step a real Kafka
   start_kafka KAFKA_TEST_ONE_NODE test-one
   start_kafka KAFKA_TEST_THREE_NODES test-three --nodes 3
-  start_kafka KAFKA_TEST_SECURE test-secure --tls --sasl --set connections.max.reauth.ms=3000
+  start_kafka KAFKA_TEST_SECURE test-secure --tls --sasl --set connections.max.reauth.ms=3000 \
+    --set delegation.token.secret.key=for-tests-only
 fi
 
 step tests
