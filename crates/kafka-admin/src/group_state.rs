@@ -1,11 +1,12 @@
 //! What several commands want to know of groups: which there are, what they committed, how far behind they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::Result;
 use kafka_cli::time::now_ms;
 use kafka_core::admin::{GroupKind, IsolationLevel, ListedGroup, OffsetSpec};
-use kafka_core::{Error, TopicPartition};
+use kafka_core::{Error, ErrorCode, ErrorKind, TopicPartition};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -60,8 +61,8 @@ pub(crate) fn total(partitions: &[PartitionLag]) -> i64 {
 pub(crate) type Lags = BTreeMap<String, Result<Vec<PartitionLag>, Error>>;
 
 /// How far groups are behind in every partition that they committed an offset of: one question per coordinator, and one
-/// per leader.
-pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)]) -> Lags {
+/// per leader. With the first failure to learn the end of a partition that is there.
+pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)]) -> (Lags, Option<Error>) {
     let of = |share: bool| {
         let chosen = groups.iter().filter(move |(_, kind)| (*kind == GroupKind::Share) == share);
         chosen.map(|(id, _)| id.clone()).collect::<Vec<_>>()
@@ -69,9 +70,8 @@ pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)]) -> L
     let mut committed = context.admin.group_offsets(&of(false)).await;
     committed.extend(context.admin.share_group_offsets(&of(true)).await);
     let offsets = committed.iter().filter_map(|outcome| outcome.result.as_ref().ok());
-    let wanted =
-        offsets.flat_map(|offsets| offsets.keys().map(|key| (key.clone(), OffsetSpec::Latest))).collect();
-    let (ends, _) = known(context.admin.list_offsets(wanted, IsolationLevel::default()).await);
+    let keys: BTreeSet<_> = offsets.flat_map(|offsets| offsets.keys().cloned()).collect();
+    let (ends, failed) = ends(context, keys).await;
     let lag = |(key, committed): (TopicPartition, kafka_core::admin::CommittedOffset)| {
         let end = ends.get(&key).copied();
         PartitionLag {
@@ -84,10 +84,39 @@ pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)]) -> L
             metadata: committed.metadata,
         }
     };
-    committed
+    let lags = committed
         .into_iter()
         .map(|outcome| (outcome.key, outcome.result.map(|offsets| offsets.into_iter().map(lag).collect())))
-        .collect()
+        .collect();
+    (lags, failed)
+}
+
+/// The ends of partitions. Those of topics that are gone are left out; a partition without a leader is a failure at once
+/// rather than something to wait for.
+async fn ends(
+    context: &Context,
+    keys: BTreeSet<TopicPartition>,
+) -> (BTreeMap<TopicPartition, i64>, Option<Error>) {
+    let mut names: Vec<_> = keys.iter().map(|key| Arc::clone(&key.topic)).collect();
+    names.dedup();
+    if names.is_empty() {
+        return (BTreeMap::new(), None);
+    }
+    let metadata = match context.admin.snapshot(Some(&names)).await {
+        Ok(metadata) => metadata,
+        Err(error) => return (BTreeMap::new(), Some(error)),
+    };
+    let (led, leaderless): (BTreeSet<_>, BTreeSet<_>) =
+        keys.into_iter().partition(|key| metadata.leader(key).is_some());
+    let is_there = |key: &&TopicPartition| metadata.partition(key).is_some();
+    let without = leaderless
+        .iter()
+        .find(is_there)
+        .map(|key| Error::broker("Metadata", key.to_string(), ErrorCode::LEADER_NOT_AVAILABLE, None));
+    let wanted = led.into_iter().map(|key| (key, OffsetSpec::Latest)).collect();
+    let (ends, failed) = known(context.admin.list_offsets(wanted, IsolationLevel::default()).await);
+    let mut failed = failed.into_iter().map(|(_, error)| error);
+    (ends, without.or_else(|| failed.find(|error| error.kind() != ErrorKind::NotFound)))
 }
 
 /// Adds the ages of the oldest unread records, which takes one small read per leader and the permission for it. With the

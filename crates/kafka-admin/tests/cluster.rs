@@ -4,7 +4,9 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::{LIMIT, admin, apache, assert_holds, said};
 use kafka_testkit::{Program, RealKafka, eventually, repository, run, unique};
@@ -118,6 +120,44 @@ fn a_move_that_cannot_end_is_seen_and_cancelled() {
 }
 
 #[test]
+fn a_partition_without_a_leader_is_said_at_once_and_hides_no_other() {
+    let Some(kafka) = RealKafka::three_nodes() else { return };
+    let (topic, group) = (unique("half-led"), unique("readers"));
+    let _ = said(admin(&kafka, &["create-topic", &topic, "--replica-assignment", "1,3"]));
+    let _ = said(admin(&kafka, &["reset-offsets", &group, "--topic", &topic, "--to", "0", "--execute"]));
+    kafka.stop(3);
+    eventually("the partition is without a leader", LIMIT, || kafka.leader(&topic, 1).is_none());
+    let leaderless = format!("{topic}[1]: ");
+    for (arguments, code) in [
+        (vec!["lag", &group], 1),
+        (vec!["describe-group", &group], 1),
+        (vec!["list-groups"], 1),
+        (vec!["check-lag", &group, "--max-lag", "5"], 7),
+        (vec!["check-health"], 7),
+        (vec!["describe-topic", &topic], 0),
+    ] {
+        let started = Instant::now();
+        let ended = admin(&kafka, &arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}{}", ended.stdout, ended.stderr);
+        // Well below the time-out, which is ten seconds.
+        assert!(started.elapsed() < Duration::from_secs(8), "{arguments:?}: {:?}", started.elapsed());
+        if code == 1 {
+            assert_holds(&ended.stderr, &["LEADER_NOT_AVAILABLE"]);
+            // A list of all groups may meet another one first.
+            assert!(ended.stderr.contains(&leaderless) || arguments[0] == "list-groups", "{}", ended.stderr);
+            assert!(ended.stdout.lines().count() > 1, "the rest is shown: {}", ended.stdout);
+        }
+    }
+    let unled = said(admin(&kafka, &["describe-topic", &topic, "--unavailable", "-o", "csv"]));
+    assert_holds(&unled, &[&format!("{topic},1,none,3,")]);
+    kafka.start(3);
+    eventually("it is led again", LIMIT, || kafka.leader(&topic, 1) == Some(3));
+    let _ = said(admin(&kafka, &["lag", &group]));
+    let _ = said(admin(&kafka, &["delete-group", &group, "--yes"]));
+    let _ = said(admin(&kafka, &["delete-topic", &topic, "--yes"]));
+}
+
+#[test]
 fn the_preferred_leader_is_elected_once_it_is_back() {
     let Some(kafka) = RealKafka::three_nodes() else { return };
     let topic = unique("led");
@@ -150,6 +190,43 @@ fn a_broker_that_is_frozen_is_found_although_the_cluster_still_lists_it() {
     let is_found = ["\"silent_brokers\": [\n    3\n  ]", "\"fenced_brokers\": [\n    3\n  ]"];
     assert!(is_found.iter().any(|found| health.stdout.contains(found)), "{}", health.stdout);
     kafka.thaw(3);
+}
+
+/// How often each API was asked, by `--trace`.
+fn requests(kafka: &RealKafka, arguments: &[&str]) -> BTreeMap<String, usize> {
+    let ended = admin(kafka, &[arguments, &["--trace"]].concat()).expect_code(0);
+    let mut counts = BTreeMap::new();
+    for line in ended.stderr.lines() {
+        if let Some(api) = line.split("api=").nth(1).and_then(|rest| rest.split(' ').next()) {
+            *counts.entry(api.to_owned()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+#[test]
+fn a_question_about_many_things_is_one_request_for_each_broker() {
+    let Some(kafka) = RealKafka::three_nodes() else { return };
+    let names: Vec<_> = (0..12).map(|_| unique("many")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let _ = said(admin(&kafka, &[&["create-topic", "-p", "3"][..], &names].concat()));
+    for group in &names {
+        let _ = said(admin(&kafka, &["reset-offsets", group, "--topic", group, "--to", "0", "--execute"]));
+    }
+    for (command, apis) in [
+        ("lag", &["FindCoordinator", "OffsetFetch", "ListOffsets"][..]),
+        ("describe-group", &["ConsumerGroupDescribe", "DescribeGroups", "OffsetFetch", "ListOffsets"]),
+        ("describe-topic", &["DescribeConfigs", "DescribeTopicPartitions", "DescribeLogDirs", "OffsetFetch"]),
+        ("list-offsets", &["ListOffsets"]),
+    ] {
+        let counts = requests(&kafka, &[&[command][..], &names].concat());
+        for api in apis {
+            let count = counts.get(*api).copied().unwrap_or_default();
+            assert!((1..=3).contains(&count), "{command}: {count} times {api}: {counts:?}");
+        }
+    }
+    let _ = said(admin(&kafka, &[&["delete-group", "--yes"][..], &names].concat()));
+    let _ = said(admin(&kafka, &[&["delete-topic", "--yes"][..], &names].concat()));
 }
 
 #[test]

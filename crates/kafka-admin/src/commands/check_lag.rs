@@ -62,8 +62,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let mut tally = Tally::default();
     let measured = measure(context, std::slice::from_ref(&group), age_ms.is_some(), &mut tally).await;
     let exit = tally.exit();
+    // A partition whose lag could not be found out does not pass, and that is an answer.
+    let is_answer = |found: &[(String, PartitionLag)]| {
+        exit == Exit::Done || found.iter().any(|(_, lag)| lag.lag.is_none())
+    };
     let found = match measured {
-        Ok(found) if exit == Exit::Done => found.into_iter().map(|(_, lag)| lag).collect::<Vec<_>>(),
+        Ok(found) if is_answer(&found) => found.into_iter().map(|(_, lag)| lag).collect::<Vec<_>>(),
         failed if args.nagios => {
             let why = failed.err().map_or("see stderr".to_owned(), |error| kafka_cli::exit::one_line(&error));
             return nagios(context, 3, &format!("LAG UNKNOWN - group {group}: {why}"));

@@ -81,7 +81,8 @@ pub(crate) async fn measure(
     } else {
         named(context, names, tally).await
     };
-    let mut lags = group_state::lags(context, &wanted).await;
+    let (mut lags, failed) = group_state::lags(context, &wanted).await;
+    failed.into_iter().for_each(|error| tally.fail(error));
     if age {
         group_state::add_ages(context, &mut lags).await.into_iter().for_each(|error| tally.fail(error));
     }
