@@ -141,8 +141,7 @@ fn nothing_is_doubled_when_acknowledgements_are_swallowed() {
     let proxy = FaultProxy::start(&kafka);
     proxy.add(Rule::SwallowEvery { api: api::PRODUCE, nth: 3, cut: true });
     let lines: String = (0..12_000).map(|number| format!("line {number}\n")).collect();
-    let arguments =
-        ["-b", proxy.bootstrap(), &topic, "--raw", "-X", "batch.size=4000", "-X", "request.timeout.ms=5000"];
+    let arguments = ["-b", proxy.bootstrap(), &topic, "--raw", "-X", "batch.size=4000"];
     let _ = run("kafka-produce", arguments, lines, LIMIT).expect_code(0);
     assert!(proxy.swallowed() > 3, "{} answers were swallowed", proxy.swallowed());
     assert_whole(&kafka, &topic, 12_000);

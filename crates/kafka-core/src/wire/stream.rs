@@ -276,10 +276,20 @@ impl<S: AsyncWrite + Unpin> FrameStream<S> {
                 return Poll::Ready(Err(ErrorKind::WriteZero.into()));
             }
             self.unwritten.drain(..written.min(held));
-            if written >= held {
+            // Nothing taken of `bytes` would read as the end of the stream.
+            if written > held || (written == held && bytes.is_empty()) {
                 return Poll::Ready(Ok(written - held));
             }
         }
+    }
+
+    /// A stream whose write failed takes no more requests, though its reader may never see an end: the messenger's
+    /// reading task leaves at the first answer behind the failure.
+    fn end_on_error<T>(&self, polled: Poll<Result<T>>) -> Poll<Result<T>> {
+        if matches!(polled, Poll::Ready(Err(_))) {
+            self.control.closed.store(true, Ordering::Release);
+        }
+        polled
     }
 }
 
@@ -291,7 +301,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrameStream<S> {
             this.unwritten.extend_from_slice(bytes);
             bytes.len()
         } else {
-            ready!(this.poll_write_through(cx, bytes))?
+            let polled = this.poll_write_through(cx, bytes);
+            ready!(this.end_on_error(polled))?
         };
         this.inspect_outgoing(&bytes[..taken])?;
         Poll::Ready(Ok(taken))
@@ -300,9 +311,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrameStream<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let this = self.get_mut();
         while !this.unwritten.is_empty() {
-            ready!(this.poll_write_through(cx, &[]))?;
+            let polled = this.poll_write_through(cx, &[]);
+            ready!(this.end_on_error(polled))?;
         }
-        Pin::new(&mut this.inner).poll_flush(cx)
+        let polled = Pin::new(&mut this.inner).poll_flush(cx);
+        this.end_on_error(polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -395,6 +408,34 @@ mod tests {
         stream.flush().await.unwrap();
         let mut got = vec![0; 64];
         assert_eq!(far.read(&mut got).await.unwrap(), frame.len());
+    }
+
+    #[tokio::test]
+    async fn a_stream_has_ended_as_soon_as_a_write_or_a_flush_fails() {
+        for bytes in [10, 2 * COALESCE_BYTES] {
+            let (near, far) = duplex(64);
+            let (mut stream, control) = FrameStream::new(near, 1000);
+            drop(far);
+            let written = stream.write_all(&vec![0; bytes]).await;
+            assert!(written.is_err() || stream.flush().await.is_err());
+            assert!(control.is_closed(), "after {bytes} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frames_length_may_fill_a_narrow_pipe_alone() {
+        let (near, mut far) = duplex(4);
+        let (mut stream, _control) = FrameStream::new(near, 1000);
+        let writer = tokio::spawn(async move {
+            stream.write_all(&[0, 0, 3, 232]).await.unwrap();
+            stream.write_all(&[1; 1000]).await.unwrap();
+            stream.flush().await.unwrap();
+            stream
+        });
+        let mut got = vec![0; 1004];
+        far.read_exact(&mut got).await.unwrap();
+        assert_eq!((&got[..4], &got[4..]), (&[0, 0, 3, 232][..], &[1; 1000][..]));
+        writer.await.unwrap();
     }
 
     #[tokio::test]
