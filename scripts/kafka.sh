@@ -47,7 +47,7 @@ Options of up:
   --sasl           listener SASL_PLAINTEXT (and SASL_SSL with --tls), users admin, alice, bob, ACLs enforced
   --proxied        a listener PROXIED per node that advertises a port where nothing listens yet: a proxy of a
                    test listens there and passes on to the real one ('proxy NODE ADVERTISED REAL' in status)
-  --set KEY=VALUE  a line for every server.properties (repeatable; the last one wins)
+  --set KEY=VALUE  a line for every server.properties (repeatable; the last one wins); {node} is the node's number
   --owner PID      stop the cluster when that process ends, however it ends
 
 Kafka comes from the apache/kafka image where a Docker engine answers, else from Maven Central (Java 17 and Maven),

@@ -67,7 +67,12 @@ export KAFKA_TEST_BUILT=1
 if ((!quick)); then
   step a real Kafka
   start_kafka KAFKA_TEST_ONE_NODE test-one
-  start_kafka KAFKA_TEST_THREE_NODES test-three --nodes 3
+  # A rack for each node, followers to be read from; and sessions as short as the tests' classic members have them, for
+  # members whose session the broker decides on.
+  start_kafka KAFKA_TEST_THREE_NODES test-three --nodes 3 --set 'broker.rack=rack-{node}' \
+    --set replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector \
+    --set group.consumer.min.session.timeout.ms=5000 --set group.consumer.session.timeout.ms=6000 \
+    --set group.consumer.min.heartbeat.interval.ms=1000 --set group.consumer.heartbeat.interval.ms=2000
   start_kafka KAFKA_TEST_SECURE test-secure --tls --sasl --set connections.max.reauth.ms=3000 \
     --set delegation.token.secret.key=for-tests-only
 fi

@@ -93,5 +93,5 @@ share.coordinator.state.topic.num.partitions=10
 group.initial.rebalance.delay.ms=0
 EOF
   security_server_properties
-  for setting in "${settings[@]}"; do echo "$setting"; done
+  for setting in "${settings[@]}"; do echo "${setting//\{node\}/$i}"; done
 }

@@ -12,6 +12,8 @@ mod tail;
 
 use std::collections::{HashMap, HashSet};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -20,7 +22,8 @@ use kafka_cli::time::now_ms;
 use kafka_cli::{Exit, Failure, Session};
 use kafka_core::config::{Origin, property};
 use kafka_core::consumer::{
-    AutoCommit, Consumer, ConsumerOptions, GroupOptions, OffsetQuery, ResetPolicy, Source, list_offsets,
+    AutoCommit, Consumer, ConsumerOptions, GroupOptions, OffsetQuery, ResetPolicy, Source, Subscription,
+    list_offsets,
 };
 use kafka_core::{Config, TopicPartition};
 
@@ -48,13 +51,13 @@ fn consume(arguments: &Arguments) -> Result<Exit> {
     let session = arguments.connection.start()?;
     let config = configure(arguments, session.client.config())?;
     let options = options(arguments, &plan, &config)?;
-    if !arguments.reading.regex {
-        session.client.cluster().want(plan.topics.iter().cloned());
+    if let Subscription::Topics(topics) = &plan.subscription {
+        session.client.cluster().want(topics.iter().cloned());
     }
     session.connect()?;
     let (consumer, ends, open) =
         session.run_within_timeout("starting", start(arguments, &plan, &session, &config, options))?;
-    leave_when_stuck(&session, &consumer);
+    let is_leaving = leave_when_stuck(&session, &consumer);
     let story = Story {
         quiet: arguments.output.quiet,
         verbose: arguments.output.verbose,
@@ -71,11 +74,13 @@ fn consume(arguments: &Arguments) -> Result<Exit> {
         tail: arguments.reading.tail.map(Tail::new),
         stats: Stats::new(arguments.output.stats, arguments.output.verbose),
         formatted: HashMap::new(),
-        assigned: plan.group.is_none(),
+        is_member: plan.group.is_some(),
+        assigned: false,
         started: Instant::now(),
         written: 0,
         last_record: Instant::now(),
         last_trouble: None,
+        is_leaving,
         session: &session,
     };
     reader.run()?;
@@ -149,7 +154,7 @@ async fn start(
     options: ConsumerOptions,
 ) -> Result<(Consumer, Ends, HashSet<TopicPartition>)> {
     let reading = &arguments.reading;
-    let topics = plan.find_topics(session, reading.regex).await?;
+    let topics = plan.find_topics(session).await?;
     let metadata = session.client.cluster().topics(&topics).await?;
     let exit = reading.exit || reading.tail.is_some();
     let mut ends = Ends {
@@ -166,14 +171,20 @@ async fn start(
         }
         let mut config = config.clone();
         config.set_from("group.id", group, Origin::Flag("GROUP".into()))?;
-        Source::Group { options: GroupOptions::from_config(&config)?, topics }
+        let options = GroupOptions::from_config(&config)?;
+        Source::Group { options, subscription: plan.subscription.clone() }
     } else {
         let spans = plan::spans(session, &partitions, plan.range, exit, options.read_committed).await?;
         let bounded = spans.iter().filter_map(|(partition, span)| Some((partition.clone(), span.until?)));
         ends.until = bounded.collect();
         let wanted: Vec<_> = spans.into_iter().filter(|(_, span)| !span.is_empty()).collect();
         open.extend(wanted.iter().map(|(partition, _)| partition.clone()));
-        Source::Partitions(wanted.into_iter().map(|(partition, span)| (partition, span.from)).collect())
+        let known = wanted.into_iter().map(|(partition, span)| (partition, span.from)).collect();
+        if ends.is_bounded || reading.partitions.is_some() {
+            Source::Partitions(known)
+        } else {
+            Source::Topics { subscription: plan.subscription.clone(), known }
+        }
     };
     Ok((Consumer::start(&session.client, options, source)?, ends, open))
 }
@@ -198,14 +209,20 @@ async fn group_ends(
     Ok(found.into_iter().map(|(partition, end)| (partition, end.unwrap_or(0))).collect())
 }
 
-/// Commits and leaves for a main thread that cannot: what it has written is marked already.
-fn leave_when_stuck(session: &Session, consumer: &Consumer) {
+/// Commits and leaves for a main thread that cannot: what it has written is marked already. One that leaves by itself
+/// says so by what is returned here.
+fn leave_when_stuck(session: &Session, consumer: &Consumer) -> Arc<AtomicBool> {
     let (stop, closer) = (session.stop.clone(), consumer.closer());
+    let is_leaving = Arc::new(AtomicBool::new(false));
+    let leaves_by_itself = Arc::clone(&is_leaving);
     session.runtime.handle().spawn(async move {
         stop.requested().await;
         tokio::time::sleep(GRACE).await;
-        // Where this fails, the records are read again.
-        let _ = closer.close().await;
-        std::process::exit(Exit::Done.code().into());
+        if !leaves_by_itself.load(Ordering::SeqCst) {
+            // Where this fails, the records are read again.
+            let exit = if closer.close().await.is_ok() { Exit::Done } else { Exit::Failed };
+            std::process::exit(exit.code().into());
+        }
     });
+    is_leaving
 }

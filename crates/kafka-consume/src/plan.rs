@@ -8,9 +8,8 @@ use kafka_cli::offset_spec::{Place, Range, parse_place, parse_range};
 use kafka_cli::time::now_ms;
 use kafka_cli::{Exit, Failure, Session, nearest};
 use kafka_core::cluster::Metadata;
-use kafka_core::consumer::{OffsetQuery, Start, list_offsets};
+use kafka_core::consumer::{OffsetQuery, Start, Subscription, TopicPattern, list_offsets};
 use kafka_core::{ErrorCode, TopicPartition};
-use regex::Regex;
 
 use crate::args::{Arguments, Partitions};
 
@@ -22,8 +21,7 @@ const DEFAULT_TOPIC: &str = "rider-updates";
 pub(crate) struct Plan {
     /// `None` reads alone.
     pub(crate) group: Option<Arc<str>>,
-    /// Names, or patterns under `--regex`.
-    pub(crate) topics: Vec<Arc<str>>,
+    pub(crate) subscription: Subscription,
     pub(crate) range: Range,
 }
 
@@ -48,44 +46,68 @@ impl Plan {
         if topics.is_empty() {
             topics.push(DEFAULT_TOPIC.into());
         }
-        Ok(Self { group, topics, range: range(arguments)? })
+        let subscription = if reading.regex {
+            Subscription::Pattern(pattern(&topics)?)
+        } else {
+            Subscription::Topics(topics)
+        };
+        Ok(Self { group, subscription, range: range(arguments)? })
     }
 
-    /// Finds the topics; every pattern and every name has to find one.
-    pub(crate) async fn find_topics(&self, session: &Session, is_regex: bool) -> Result<Vec<Arc<str>>> {
-        let cluster = session.client.cluster();
-        if is_regex {
-            let all = cluster.all_topics().await?;
-            return matching(&self.topics, &all);
-        }
-        /// A topic that was created this moment is not known to every broker yet.
-        const TRIES: u32 = 3;
-        let mut metadata = cluster.topics(&self.topics).await?;
-        for _ in 1..TRIES {
-            if self.topics.iter().all(|name| is_there(&metadata, name)) {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            metadata = cluster.refresh().await?;
-        }
-        for name in &self.topics {
-            let code =
-                metadata.topic(name).map_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, |topic| topic.error);
-            match code {
-                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
-                    let all = cluster.all_topics().await;
-                    return Err(no_such_topic(name, all.ok().as_deref()).into());
+    /// Finds the topics that are there now: one that matches at least, or all that were named.
+    pub(crate) async fn find_topics(&self, session: &Session) -> Result<Vec<Arc<str>>> {
+        match &self.subscription {
+            Subscription::Topics(topics) => find_named(session, topics).await,
+            subscription => {
+                let all = session.client.cluster().all_topics().await?;
+                let found: Vec<_> = subscription.topics(&all).into_iter().collect();
+                if found.is_empty() {
+                    return Err(Failure::new(Exit::NotFound, "no topic matches").into());
                 }
-                code if code.is_ok() || code.is_retriable() => {}
-                code => {
-                    return Err(
-                        kafka_core::Error::broker("Metadata", format!("topic {name}"), code, None).into()
-                    );
-                }
+                Ok(found)
             }
         }
-        Ok(self.topics.clone())
     }
+}
+
+/// One pattern for all of them; each has to be right by itself.
+fn pattern(patterns: &[Arc<str>]) -> Result<TopicPattern> {
+    for pattern in patterns {
+        TopicPattern::new(pattern).map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    let any = match patterns {
+        [one] => one.to_string(),
+        several => several.iter().map(|one| format!("(?:{one})")).collect::<Vec<_>>().join("|"),
+    };
+    Ok(TopicPattern::new(&any)?)
+}
+
+async fn find_named(session: &Session, topics: &[Arc<str>]) -> Result<Vec<Arc<str>>> {
+    let cluster = session.client.cluster();
+    /// A topic that was created this moment is not known to every broker yet.
+    const TRIES: u32 = 3;
+    let mut metadata = cluster.topics(topics).await?;
+    for _ in 1..TRIES {
+        if topics.iter().all(|name| is_there(&metadata, name)) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        metadata = cluster.refresh().await?;
+    }
+    for name in topics {
+        let code = metadata.topic(name).map_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, |topic| topic.error);
+        match code {
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
+                let all = cluster.all_topics().await;
+                return Err(no_such_topic(name, all.ok().as_deref()).into());
+            }
+            code if code.is_ok() || code.is_retriable() => {}
+            code => {
+                return Err(kafka_core::Error::broker("Metadata", format!("topic {name}"), code, None).into());
+            }
+        }
+    }
+    Ok(topics.to_vec())
 }
 
 fn range(arguments: &Arguments) -> Result<Range> {
@@ -106,23 +128,6 @@ fn range(arguments: &Arguments) -> Result<Range> {
 
 fn is_there(metadata: &Metadata, name: &str) -> bool {
     metadata.topic(name).is_some_and(|topic| topic.error != ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
-}
-
-fn matching(patterns: &[Arc<str>], all: &Metadata) -> Result<Vec<Arc<str>>> {
-    let mut found: Vec<Arc<str>> = Vec::new();
-    for pattern in patterns {
-        let regex =
-            Regex::new(&format!("^(?:{pattern})$")).map_err(|error| Failure::usage(error.to_string()))?;
-        let topics = all.topics().filter(|topic| !topic.internal && regex.is_match(&topic.name));
-        let before = found.len();
-        found.extend(topics.map(|topic| Arc::clone(&topic.name)));
-        if found.len() == before {
-            return Err(Failure::new(Exit::NotFound, format!("no topic matches {pattern}")).into());
-        }
-    }
-    found.sort();
-    found.dedup();
-    Ok(found)
 }
 
 fn no_such_topic(name: &str, all: Option<&Metadata>) -> Failure {

@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -44,6 +46,8 @@ enum Woken {
 
 pub(crate) struct Reader<'a> {
     pub(crate) session: &'a Session,
+    /// To be set when the end has begun.
+    pub(crate) is_leaving: Arc<AtomicBool>,
     pub(crate) consumer: Consumer,
     pub(crate) output: Output,
     pub(crate) filter: Filter,
@@ -56,6 +60,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) formatted: HashMap<TopicPartition, i64>,
     /// Assigned and not yet read to its end.
     pub(crate) open: HashSet<TopicPartition>,
+    pub(crate) is_member: bool,
     /// Whether anything was assigned yet.
     pub(crate) assigned: bool,
     pub(crate) started: Instant,
@@ -68,6 +73,7 @@ impl Reader<'_> {
     /// Reads until the end, the user's stop or an error; then commits what was written and leaves.
     pub(crate) fn run(mut self) -> Result<()> {
         let outcome = self.read();
+        self.is_leaving.store(true, Ordering::SeqCst);
         self.stats.finish(self.story, self.written);
         let closed = self.session.runtime.block_on(self.consumer.close());
         match outcome {
@@ -111,7 +117,7 @@ impl Reader<'_> {
     /// A new member may be told at first that there is nothing for it yet; where others have everything, that stays.
     fn was_given_its_part(&self) -> bool {
         const NOTHING_COMES: Duration = Duration::from_secs(3);
-        self.assigned || self.started.elapsed() >= NOTHING_COMES
+        !self.is_member || self.assigned || self.started.elapsed() >= NOTHING_COMES
     }
 
     fn wait(&mut self) -> Woken {
@@ -149,6 +155,9 @@ impl Reader<'_> {
             }
             Event::EndOfPartition(partition, offset) => self.reached(&partition, offset),
             Event::Assigned(partitions) => {
+                if self.assigned && !self.is_member {
+                    self.story.appeared(&partitions);
+                }
                 self.assigned |= !partitions.is_empty();
                 // One that was added later has no end that was current at the start.
                 let ends = &self.ends;

@@ -78,6 +78,11 @@ impl Story {
         self.say("notice", &text);
     }
 
+    /// Partitions that were not there when reading began.
+    pub(crate) fn appeared(self, partitions: &[TopicPartition]) {
+        self.say("new", &format!("{} is new; reading it from its first record", list(partitions)));
+    }
+
     /// Partitions were taken away.
     pub(crate) fn lost(self, partitions: &[TopicPartition]) {
         self.say("lost", &format!("lost {}: another member may be reading them", list(partitions)));

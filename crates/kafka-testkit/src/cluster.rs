@@ -151,6 +151,26 @@ impl RealKafka {
         line.split("Leader: ").nth(1)?.split_whitespace().next()?.parse().ok()
     }
 
+    /// The node that coordinates a group, as Apache's own tool sees it.
+    pub fn coordinator(&self, group: &str) -> u32 {
+        let said = self.tool("consumer-groups", &["--describe", "--state", "--group", group], "").stdout;
+        // "… 127.0.0.1:9092 (1) …"
+        let node = said.rsplit('(').next().and_then(|rest| rest.split(')').next()?.parse().ok());
+        node.unwrap_or_else(|| panic!("a coordinator in {said}"))
+    }
+
+    /// How many records a group has not committed, over all partitions, as Apache's own tool sees it.
+    pub fn lag(&self, group: &str) -> i64 {
+        let said = self.tool("consumer-groups", &["--describe", "--group", group], "").expect_code(0).stdout;
+        // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG …; no offset and no lag where nothing is committed.
+        let lag = |line: &str| {
+            let mut words = line.split_whitespace().skip(4);
+            let (end, lag) = (words.next()?, words.next()?);
+            lag.parse::<i64>().or_else(|_| end.parse()).ok()
+        };
+        said.lines().filter(|line| line.starts_with(group)).filter_map(lag).sum()
+    }
+
     /// Runs one of Apache's own tools (`topics`, `console-producer`, …) against the plain listeners, with `input` on
     /// its stdin.
     pub fn tool(&self, name: &str, arguments: &[&str], input: impl Into<Vec<u8>>) -> Finished {

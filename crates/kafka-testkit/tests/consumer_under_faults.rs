@@ -170,9 +170,7 @@ fn a_group_goes_on_when_its_coordinator_is_killed() {
         let mut consumer = Program::start("kafka-consume", flags);
         fill(&kafka, &topic, 0..100);
         consumer.wait_stdout(START, |output| numbers(output).len() >= 100);
-        let state = kafka.tool("consumer-groups", &["--describe", "--state", "--group", &group], "").stdout;
-        let coordinator = state.rsplit('(').next().and_then(|rest| rest.split(')').next()?.parse().ok());
-        let coordinator: u32 = coordinator.unwrap_or_else(|| panic!("a coordinator in {state}"));
+        let coordinator = kafka.coordinator(&group);
         kafka.kill(coordinator);
         fill(&kafka, &topic, 100..200);
         consumer.wait_stdout(Duration::from_secs(60), |output| numbers(output).len() >= 200);
@@ -181,70 +179,6 @@ fn a_group_goes_on_when_its_coordinator_is_killed() {
         let ended = consumer.finish(Duration::from_secs(10)).expect_code(0);
         assert_eq!(numbers(&ended.stdout).len(), 200, "{protocol}: nothing twice");
     }
-}
-
-struct Member {
-    program: Program,
-    frozen: bool,
-}
-
-/// Members join, leave, are killed and frozen while records arrive.
-#[test]
-fn a_storm_of_members_loses_nothing_and_repeats_only_what_the_killed_and_frozen_had_not_committed() {
-    let Some(kafka) = RealKafka::three_nodes() else { return };
-    if skip_without_kcat() {
-        return;
-    }
-    const BURSTS: u32 = 40;
-    let (topic, group) = (unique("storm"), unique("group"));
-    kafka.create_topic(&topic, 6, &[]);
-    let join = || Member { program: member(&kafka, &group, &topic), frozen: false };
-    let mut running: Vec<Member> = (0..5).map(|_| join()).collect();
-    // What members printed that left cleanly, and what those did that were killed or frozen.
-    let (mut clean, mut broken) = (Vec::new(), Vec::new());
-    for burst in 0..BURSTS {
-        fill(&kafka, &topic, burst * 250..(burst + 1) * 250);
-        match burst % 8 {
-            1 | 3 => running.push(join()),
-            2 => {
-                let leaves = running.remove(0);
-                leaves.program.signal(Signal::Terminate);
-                let printed = leaves.program.finish(Duration::from_secs(10)).expect_code(0).stdout;
-                if leaves.frozen { &mut broken } else { &mut clean }.push(printed);
-            }
-            4 => {
-                let dies = running.remove(0);
-                dies.program.signal(Signal::Kill);
-                broken.push(dies.program.finish(START).stdout);
-            }
-            6 => {
-                // Frozen beyond its session, then thawed: it is thrown out and comes back by itself.
-                running[0].frozen = true;
-                running[0].program.signal(Signal::Freeze);
-                sleep(SESSION + Duration::from_secs(2));
-                running[0].program.signal(Signal::Thaw);
-            }
-            _ => sleep(Duration::from_millis(700)),
-        }
-    }
-    let total = (BURSTS * 250) as usize;
-    let dust = Instant::now();
-    let texts = |running: &[Member]| running.iter().map(|member| member.program.stdout()).collect::<Vec<_>>();
-    eventually("every record printed", SESSION + Duration::from_secs(20), || {
-        let now = texts(&running);
-        tally(clean.iter().chain(&broken).chain(&now).map(String::as_str)).len() == total
-    });
-    assert!(dust.elapsed() < SESSION + Duration::from_secs(15), "progress came after {:?}", dust.elapsed());
-    for member in running {
-        member.program.signal(Signal::Terminate);
-        let printed = member.program.finish(Duration::from_secs(10)).expect_code(0).stdout;
-        if member.frozen { &mut broken } else { &mut clean }.push(printed);
-    }
-    let times = tally(clean.iter().chain(&broken).map(String::as_str));
-    let excused = tally(broken.iter().map(String::as_str));
-    let unexcused: Vec<_> =
-        times.iter().filter(|(number, count)| **count > 1 && !excused.contains_key(number)).collect();
-    assert!(unexcused.is_empty(), "read twice by members that left cleanly: {unexcused:?}");
 }
 
 #[test]

@@ -25,12 +25,17 @@ impl<'a> Group<'a> {
     }
 
     fn member(&self) -> Program {
+        self.member_with(&[])
+    }
+
+    fn member_with(&self, more: &[&str]) -> Program {
         let mut arguments =
             vec!["-b".to_owned(), self.kafka.bootstrap(), self.name.clone(), self.topic.clone()];
         arguments.extend(["--group-protocol", self.protocol].map(str::to_owned));
         if self.protocol == "classic" {
             arguments.extend(["-X", "session.timeout.ms=6000"].map(str::to_owned));
         }
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         Program::start("kafka-consume", arguments)
     }
 
@@ -164,5 +169,52 @@ fn a_group_that_comes_back_goes_on_where_it_stopped() {
             let read: BTreeSet<_> = riders(&ended.stdout).into_iter().collect();
             assert_eq!(read, expected(numbers), "{protocol}");
         }
+    }
+}
+
+#[test]
+fn a_static_member_that_comes_back_within_its_session_has_its_partitions_again_and_nobody_rebalances() {
+    let Some(kafka) = RealKafka::one_node() else { return };
+    for protocol in PROTOCOLS {
+        let group = Group::new(&kafka, protocol);
+        let (mut stays, restarts) =
+            (group.member_with(&["--instance-id", "a"]), group.member_with(&["--instance-id", "b"]));
+        group.wait_for_partitions(&[1, 1]);
+        group.send(0..20);
+        stays.wait_stdout(START, |output| riders(output).len() >= 20);
+        let rebalances = |member: &Program| member.stderr().matches(": assigned ").count();
+        let before = rebalances(&stays);
+        restarts.signal(Signal::Terminate);
+        let first = restarts.finish(Duration::from_secs(10)).expect_code(0);
+        let mut again = group.member_with(&["--instance-id", "b"]);
+        group.send(20..40);
+        again.wait_stdout(START, |output| riders(output).len() >= 20);
+        stays.wait_stdout(START, |output| riders(output).len() >= 40);
+        assert_eq!(rebalances(&stays), before, "{protocol}: {}", stays.stderr());
+        let all = [riders(&first.stdout), riders(&again.stdout()), riders(&stays.stdout())].concat();
+        assert_eq!(all.len(), 80, "{protocol}: nothing twice");
+        assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), expected(0..40), "{protocol}");
+    }
+}
+
+#[test]
+fn of_two_members_with_one_name_the_coordinator_keeps_one_and_the_other_is_told_why() {
+    let Some(kafka) = RealKafka::one_node() else { return };
+    for protocol in PROTOCOLS {
+        let group = Group::new(&kafka, protocol);
+        let mut older = group.member_with(&["--instance-id", "a"]);
+        group.wait_for_partitions(&[2]);
+        let mut newer = group.member_with(&["--instance-id", "a"]);
+        let (stays, told) = if protocol == "classic" {
+            let ended = older.finish(START).expect_code(1);
+            (&mut newer, ended.stderr)
+        } else {
+            // The older one holds the name; the newer one waits for a while whether it lets go.
+            newer.wait_stderr(START, |said| said.contains("UNRELEASED_INSTANCE_ID"));
+            (&mut older, newer.stderr())
+        };
+        assert!(told.contains("instance"), "{protocol}: {told}");
+        group.send(0..20);
+        stays.wait_stdout(START, |output| riders(output).len() >= 40);
     }
 }

@@ -10,6 +10,7 @@ use super::group::{GroupOptions, Membership};
 use super::options::ConsumerOptions;
 use super::position::Start;
 use super::queue::{Event, Queue};
+use super::subscription::Subscription;
 use crate::error::{Error, Result};
 use crate::{Client, TopicPartition};
 
@@ -19,12 +20,20 @@ use crate::{Client, TopicPartition};
 pub enum Source {
     /// These partitions, without a group: nothing is committed.
     Partitions(Vec<(TopicPartition, Start)>),
+    /// All partitions of these topics, without a group. Those and topics that are created later are read as well, from
+    /// their first record.
+    Topics {
+        /// What to read.
+        subscription: Subscription,
+        /// Where the partitions that are known already begin.
+        known: Vec<(TopicPartition, Start)>,
+    },
     /// The share of these topics that a group assigns.
     Group {
         /// How to be a member.
         options: GroupOptions,
-        /// The topics. One that does not exist yet is waited for.
-        topics: Vec<Arc<str>>,
+        /// What to read.
+        subscription: Subscription,
     },
 }
 
@@ -73,7 +82,12 @@ impl Consumer {
                 driver.assign(partitions);
                 None
             }
-            Source::Group { options, topics } => Some(driver.join(options, topics)),
+            Source::Topics { subscription, known } => {
+                driver.assign(known);
+                driver.follow(subscription);
+                None
+            }
+            Source::Group { options, subscription } => Some(driver.join(options, subscription)),
         };
         tokio::spawn(driver.run());
         Ok(Self { queue, commands, membership })
@@ -112,6 +126,15 @@ impl Consumer {
         self.queue.mark(partition, next_offset);
     }
 
+    /// Reads other topics from now on. A member gives up what is not among them, and gets its share of what is new;
+    /// without a group, what is read already goes on being read. Does nothing where partitions were named.
+    pub fn subscribe(&self, subscription: Subscription) {
+        match &self.membership {
+            Some(membership) => membership.subscribe(subscription),
+            None => self.tell(Command::Subscribe(subscription)),
+        }
+    }
+
     /// Commits everything that is marked now.
     ///
     /// # Errors
@@ -147,8 +170,8 @@ impl Consumer {
         self.queue.owned()
     }
 
-    /// Stops reading, commits what is marked where that is asked for, and leaves the group. Takes about a second at
-    /// most.
+    /// Stops reading, commits what is marked where that is asked for, and leaves the group: within milliseconds where
+    /// the coordinator answers, in six seconds at most where it does not.
     ///
     /// # Errors
     /// What is marked could not be committed.

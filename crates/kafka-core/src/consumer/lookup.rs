@@ -1,20 +1,46 @@
-//! Asks brokers where offsets are: by place or time, and where epochs ended. One question to one broker, or one to all
-//! leaders with retries within a time limit.
+//! Asks brokers which topics there are, and where offsets are: by place or time, and where epochs ended. One question to
+//! one broker, or one to all leaders with retries within a time limit.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::messages::ListOffsetsRequest;
 
 use super::offsets::{self, EpochEnd, EpochQuestion, Listing, OffsetQuery};
+use super::subscription::Subscription;
 use crate::backoff::Backoff;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Metadata};
 use crate::error::{Error, Result};
 use crate::wire::{Api, Lane};
 use crate::{ErrorCode, Reaction, TopicPartition};
 
 pub(super) type ListAnswers = Vec<(TopicPartition, Result<Option<i64>, ErrorCode>)>;
 pub(super) type EpochAnswers = Vec<(TopicPartition, Result<EpochEnd, ErrorCode>)>;
+
+/// Learns about the topics that are subscribed to now: of all topics where a pattern has to find its own.
+pub(super) async fn learn(cluster: &Cluster, subscription: &Subscription) -> Result<Arc<Metadata>> {
+    match subscription {
+        Subscription::Topics(topics) => {
+            cluster.want(topics.iter().cloned());
+            cluster.refresh().await
+        }
+        Subscription::Pattern(_) => cluster.all_topics().await,
+    }
+}
+
+/// How long to wait before looking for new topics and partitions again, where the last time took so long.
+pub(super) fn pause_after(subscription: &Subscription, took: Duration) -> Duration {
+    /// A few names cost a broker nothing.
+    const NAMED: Duration = Duration::from_secs(3);
+    /// All topics of a large cluster do: so this share of the time is for asking, at most.
+    const MATCHED: Duration = Duration::from_secs(5);
+    const SHARE: u32 = 100;
+    match subscription {
+        Subscription::Topics(_) => NAMED,
+        Subscription::Pattern(_) => MATCHED.max(took.saturating_mul(SHARE)),
+    }
+}
 
 /// One broker's word on the offsets of partitions it leads.
 pub(super) async fn list_from(

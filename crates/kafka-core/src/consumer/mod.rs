@@ -5,7 +5,6 @@
 pub(crate) mod decode;
 mod driver;
 mod fetch;
-#[allow(dead_code, reason = "subscriptions that change are next")]
 pub(crate) mod group;
 mod handle;
 mod lookup;
@@ -13,6 +12,7 @@ pub(crate) mod offsets;
 mod options;
 mod position;
 mod queue;
+mod subscription;
 
 pub(crate) use fetch::TOPIC_IDS_FROM;
 
@@ -24,3 +24,4 @@ pub use offsets::{Committed, OffsetQuery, OffsetToCommit};
 pub use options::{AutoCommit, ConsumerOptions};
 pub use position::{Notice, ResetPolicy, Start};
 pub use queue::Event;
+pub use subscription::{Subscription, TopicPattern};

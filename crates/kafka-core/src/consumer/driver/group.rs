@@ -16,8 +16,9 @@ use crate::consumer::position::Start;
 use crate::consumer::queue::{Event, Incarnation};
 use crate::error::{Error, Result};
 
-/// How long the last commit may take when the consumer is closed.
-const LAST_COMMIT: Duration = Duration::from_millis(700);
+/// How long the last commit may take when the consumer is closed. It takes milliseconds; a coordinator that is busy or
+/// moving is worth a wait, since what is not committed is read twice.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
 
 /// Being a member, as the driver sees it.
 pub(super) struct Group {
@@ -66,7 +67,7 @@ pub(super) async fn next_event(group: Option<&mut Group>) -> Option<GroupEvent> 
 impl Driver {
     pub(super) fn handle_group_event(&mut self, event: GroupEvent) {
         match event {
-            GroupEvent::Assigned { added, kept: _ } => {
+            GroupEvent::Assigned { added } => {
                 let starts = added.iter().map(|partition| (partition.clone(), Start::Committed)).collect();
                 self.add(starts, added);
             }
@@ -209,7 +210,11 @@ impl Driver {
         let offsets = self.queue.to_commit(&self.standing);
         let mut outcome = Ok(());
         if self.options.auto_commit.on_release && !offsets.is_empty() {
-            let late = |_| Error::Timeout { what: "the last commit".into(), after: LAST_COMMIT, last: None };
+            let late = |_| Error::Timeout {
+                what: "the last commit (what it covers may be read again)".into(),
+                after: LAST_COMMIT,
+                last: None,
+            };
             let commit = tokio::time::timeout(LAST_COMMIT, membership.commit(offsets)).await;
             outcome = commit.map_err(late).and_then(|result| result);
         }

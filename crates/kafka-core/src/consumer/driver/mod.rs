@@ -4,6 +4,7 @@
 //! finding batches and checking them; opening compressed ones is left to the reader's thread.
 
 mod fetching;
+mod following;
 mod group;
 mod questions;
 
@@ -16,14 +17,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::fetching::Source;
+use self::following::Following;
 use self::group::{CommitDone, Group};
 use self::questions::CommittedAnswers;
 use super::fetch::FetchLimits;
-use super::group::{GroupOptions, Membership, Subscribed};
+use super::group::{GroupOptions, Membership};
 use super::lookup::{EpochAnswers, ListAnswers};
 use super::options::ConsumerOptions;
 use super::position::{Notice, Positions, Said, Start, Token};
 use super::queue::{Event, Incarnation, Queue};
+use super::subscription::Subscription;
 use crate::TopicPartition;
 use crate::cluster::{Cluster, Metadata};
 use crate::error::Result;
@@ -38,6 +41,7 @@ const REFRESH_PAUSE: Duration = Duration::from_millis(200);
 /// What the handle asks for.
 #[derive(Debug)]
 pub(super) enum Command {
+    Subscribe(Subscription),
     Seek(TopicPartition, Start),
     Pause(Vec<TopicPartition>),
     Resume(Vec<TopicPartition>),
@@ -56,6 +60,7 @@ enum Done {
     Committed { asked: Vec<(TopicPartition, Token)>, result: Result<CommittedAnswers> },
     Commit(CommitDone),
     Learnt(Result<Arc<Metadata>>),
+    Looked(Result<Arc<Metadata>>),
 }
 
 pub(super) struct Driver {
@@ -73,6 +78,7 @@ pub(super) struct Driver {
     next_number: u64,
     refreshed: Option<Instant>,
     learning: bool,
+    following: Option<Following>,
     group: Option<Group>,
     rng: fastrand::Rng,
 }
@@ -106,6 +112,7 @@ impl Driver {
             next_number: 1,
             refreshed: None,
             learning: false,
+            following: None,
             group: None,
             rng: fastrand::Rng::new(),
         }
@@ -118,9 +125,8 @@ impl Driver {
     }
 
     /// Joins a group and reads what it assigns.
-    pub(super) fn join(&mut self, options: GroupOptions, topics: Vec<Arc<str>>) -> Membership {
-        let subscribed = Subscribed::Topics(topics);
-        let (membership, events) = Membership::start(self.cluster.clone(), options, subscribed);
+    pub(super) fn join(&mut self, options: GroupOptions, subscription: Subscription) -> Membership {
+        let (membership, events) = Membership::start(self.cluster.clone(), options, subscription);
         self.group = Some(Group::new(membership.clone(), events));
         membership
     }
@@ -181,6 +187,7 @@ impl Driver {
     fn advance(&mut self) {
         let now = Instant::now();
         let metadata = self.metadata.borrow_and_update().clone();
+        self.read_what_is_new(&metadata, now);
         let (questions, said) = self.positions.poll(&metadata, now);
         self.tell_all(said);
         self.ask(questions, now);
@@ -201,7 +208,9 @@ impl Driver {
         });
         let refresh = self.refreshed.map(|at| at + REFRESH_PAUSE);
         let commit = self.group.as_ref().and_then(Group::next_deadline);
-        let due = of_sources.chain(self.positions.next_deadline(now)).chain(refresh).chain(commit);
+        let look = self.following.as_ref().map(Following::next_deadline);
+        let due =
+            of_sources.chain(self.positions.next_deadline(now)).chain(refresh).chain(commit).chain(look);
         due.filter(|at| *at > now).min().unwrap_or(now + IDLE)
     }
 
@@ -226,6 +235,7 @@ impl Driver {
                     self.positions.set_paused(&partition, false);
                 }
             }
+            Command::Subscribe(subscription) => self.follow_another(subscription),
             Command::Commit(done) => self.commit_marked(done),
             Command::Close(_) => {}
         }
@@ -239,6 +249,7 @@ impl Driver {
             Done::Epochs { asked, result } => self.handle_epochs(asked, result),
             Done::Committed { asked, result } => self.handle_committed(asked, result),
             Done::Commit(done) => self.handle_commit(done),
+            Done::Looked(result) => self.looked(result),
             Done::Learnt(result) => {
                 self.learning = false;
                 if let Err(error) = result {

@@ -86,6 +86,11 @@ impl Classic {
         Identity { member_id: Arc::clone(&self.member_id), generation: self.generation, is_next_gen: false }
     }
 
+    /// Whether it shares the partitions out.
+    pub(super) fn leads(&self) -> bool {
+        self.leading.is_some()
+    }
+
     /// The topics whose partitions this member has to know.
     pub(super) fn topics_of_interest(&self) -> BTreeSet<Arc<str>> {
         let of_members = self.leading.iter().flat_map(|leading| &leading.members).flat_map(|m| &m.topics);

@@ -4,14 +4,13 @@
 //! and good-byes take the general one, so that none of them waits behind it.
 
 mod choice;
-mod offsets;
 mod send;
 #[cfg(test)]
 mod tests;
+mod topics;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,122 +18,31 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::classic::Classic;
-use super::event::{Action, Answer, Identity, Told};
+use super::event::{Action, Answer, Told};
 use super::machine::Machine;
+use super::membership::{Command, Polls, Standing};
 use super::next_gen::NextGen;
 use super::options::GroupOptions;
 use super::state::MemberState;
-use super::{GroupEvent, GroupProtocol, Subscribed};
-use crate::TopicPartition;
+use super::{GroupEvent, GroupProtocol};
 use crate::cluster::{Broker, Cluster, CoordinatorKind, Metadata};
-use crate::error::{Error, Result};
+use crate::consumer::subscription::Subscription;
+use crate::error::Result;
 use crate::wire::Lane;
-
-/// How long learning topics may keep the leader from sharing out what it knows.
-const LEARN_LIMIT: Duration = Duration::from_secs(5);
-/// How long to wait before asking for a topic's name again.
-const NAME_PAUSE: Duration = Duration::from_millis(200);
-/// How often topics that are subscribed to but do not exist are looked for.
-const MISSING_PAUSE: Duration = Duration::from_secs(3);
-
-/// The handle of a membership. Clones share it; when the last one is dropped, the member vanishes without leaving.
-#[derive(Debug, Clone)]
-pub(crate) struct Membership {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    cluster: Cluster,
-    options: Arc<GroupOptions>,
-    commands: mpsc::UnboundedSender<Command>,
-    standing: watch::Receiver<Standing>,
-    polls: Arc<Polls>,
-}
-
-/// When the application last asked for records.
-#[derive(Debug)]
-struct Polls {
-    start: Instant,
-    last_ms: AtomicU64,
-    /// The member left because there were none.
-    is_away: AtomicBool,
-}
-
-/// Under what name a member may commit, and for what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Standing {
-    identity: Identity,
-    owned: Arc<BTreeSet<TopicPartition>>,
-}
-
-#[derive(Debug)]
-enum Command {
-    Subscribe(Subscribed),
-    CameBack,
-    CommitRefused,
-    Leave(oneshot::Sender<()>),
-}
-
-impl Membership {
-    /// Joins the group in a task of its own. Must be called within a tokio runtime.
-    pub(crate) fn start(
-        cluster: Cluster,
-        options: GroupOptions,
-        subscribed: Subscribed,
-    ) -> (Self, mpsc::UnboundedReceiver<GroupEvent>) {
-        let (commands, orders) = mpsc::unbounded_channel();
-        let (events, happened) = mpsc::unbounded_channel();
-        let standing = Standing { identity: Identity::outside(false), owned: Arc::default() };
-        let (stand, standing) = watch::channel(standing);
-        let (start, last_ms, is_away) = (Instant::now(), AtomicU64::new(0), AtomicBool::new(false));
-        let polls = Arc::new(Polls { start, last_ms, is_away });
-        let options = Arc::new(options);
-        let driver =
-            Driver::new(cluster.clone(), Arc::clone(&options), subscribed, events, stand, Arc::clone(&polls));
-        tokio::spawn(driver.run(orders));
-        (Self { shared: Arc::new(Shared { cluster, options, commands, standing, polls }) }, happened)
-    }
-
-    fn order(&self, command: Command) {
-        // Where the task is gone, it has said why.
-        let _ = self.shared.commands.send(command);
-    }
-
-    /// Other topics from now on.
-    pub(crate) fn subscribe(&self, subscribed: Subscribed) {
-        self.order(Command::Subscribe(subscribed));
-    }
-
-    /// The application came for records: `max.poll.interval.ms` starts over.
-    pub(crate) fn polled(&self) {
-        let polls = &self.shared.polls;
-        let elapsed = u64::try_from(polls.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        polls.last_ms.store(elapsed, Ordering::Relaxed);
-        if polls.is_away.load(Ordering::Relaxed) {
-            self.order(Command::CameBack);
-        }
-    }
-
-    /// Leaves the group, in a second at most. What is to be committed has been committed before. A static member of a
-    /// classic group says nothing: its place is kept for `session.timeout.ms`.
-    pub(crate) async fn leave(&self) {
-        let (done, left) = oneshot::channel();
-        self.order(Command::Leave(done));
-        let _ = left.await;
-    }
-}
 
 /// What the tasks of a driver bring back.
 enum Done {
     Coordinator(Result<Broker>),
-    Learnt(Option<Error>),
+    /// The machine asked for it.
+    Learnt(Result<()>),
+    /// It was time to look.
+    Looked(Result<()>),
 }
 
-struct Driver {
+pub(super) struct Driver {
     cluster: Cluster,
     options: Arc<GroupOptions>,
-    subscribed: Subscribed,
+    subscription: Subscription,
     machine: Option<Machine>,
     lane: Lane,
     coordinator: Option<Broker>,
@@ -143,19 +51,12 @@ struct Driver {
     lookups: JoinSet<Done>,
     revocation: Option<(u64, oneshot::Receiver<()>)>,
     leaving: Vec<oneshot::Sender<()>>,
-    missing_at: Option<Instant>,
+    /// When topics were looked for last, and how long that took.
+    looked: (Instant, Duration),
     events: mpsc::UnboundedSender<GroupEvent>,
     stand: watch::Sender<Standing>,
     polls: Arc<Polls>,
     rng: fastrand::Rng,
-}
-
-/// Topics and pattern, as the machines take them.
-fn split(subscribed: &Subscribed) -> (BTreeSet<Arc<str>>, Option<String>) {
-    match subscribed {
-        Subscribed::Topics(topics) => (topics.iter().cloned().collect(), None),
-        Subscribed::Pattern(pattern) => (BTreeSet::new(), Some(pattern.clone())),
-    }
 }
 
 fn now() -> std::time::Instant {
@@ -163,10 +64,10 @@ fn now() -> std::time::Instant {
 }
 
 impl Driver {
-    fn new(
+    pub(super) fn new(
         cluster: Cluster,
         options: Arc<GroupOptions>,
-        subscribed: Subscribed,
+        subscription: Subscription,
         events: mpsc::UnboundedSender<GroupEvent>,
         stand: watch::Sender<Standing>,
         polls: Arc<Polls>,
@@ -175,7 +76,7 @@ impl Driver {
         Self {
             cluster,
             options,
-            subscribed,
+            subscription,
             machine: None,
             lane: Lane::Group(LANES.fetch_add(1, Ordering::Relaxed)),
             coordinator: None,
@@ -184,7 +85,7 @@ impl Driver {
             lookups: JoinSet::new(),
             revocation: None,
             leaving: Vec::new(),
-            missing_at: None,
+            looked: (Instant::now(), Duration::ZERO),
             events,
             stand,
             polls,
@@ -192,9 +93,8 @@ impl Driver {
         }
     }
 
-    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Command>) {
+    pub(super) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Command>) {
         let mut metadata = self.cluster.watch();
-        self.learn_topics(split(&self.subscribed).0.into_iter().collect());
         if let Some(protocol) = self.choose(&mut orders).await {
             self.enter(protocol, self.options.protocol == GroupProtocol::Auto);
             while self.drain() && self.step(&mut orders, &mut metadata).await {}
@@ -207,7 +107,18 @@ impl Driver {
         let cluster = self.cluster.clone();
         let options = Arc::clone(&self.options);
         let (lane, events) = (self.lane, self.events.clone());
-        let chosen = choice::choose(&cluster, &options, lane, &events);
+        let subscription = self.subscription.clone();
+        let chosen = async {
+            // What there is to subscribe to is known before anybody joins: a group that learns it later rebalances twice.
+            let (learnt, chosen) = tokio::join!(
+                topics::learn(&cluster, &subscription),
+                choice::choose(&cluster, &options, lane, &events)
+            );
+            if let Err(error) = learnt {
+                let _ = events.send(GroupEvent::Trouble(error));
+            }
+            chosen
+        };
         tokio::pin!(chosen);
         loop {
             tokio::select! {
@@ -219,7 +130,7 @@ impl Driver {
                     }
                 },
                 order = orders.recv() => match order {
-                    Some(Command::Subscribe(subscribed)) => self.subscribed = subscribed,
+                    Some(Command::Subscribe(subscription)) => self.subscription = subscription,
                     Some(Command::CameBack | Command::CommitRefused) => {}
                     Some(Command::Leave(_)) | None => return None,
                 },
@@ -228,15 +139,10 @@ impl Driver {
     }
 
     fn enter(&mut self, protocol: GroupProtocol, may_change: bool) {
-        let (topics, pattern) = split(&self.subscribed);
         let options = Arc::clone(&self.options);
-        let mut machine = match (protocol, &pattern) {
-            (GroupProtocol::Classic, Some(pattern)) => {
-                return self.event(GroupEvent::Failed(Error::Config(format!(
-                    "the pattern {pattern:?} is for the broker to match, which only group.protocol=consumer can"
-                ))));
-            }
-            (GroupProtocol::Classic, None) => {
+        let (topics, pattern) = self.subscribed_under(protocol);
+        let mut machine = match protocol {
+            GroupProtocol::Classic => {
                 Machine::Classic(Box::new(Classic::new(options, topics, may_change, now())))
             }
             _ => {
@@ -250,8 +156,7 @@ impl Driver {
 
     /// Does everything that is to be done now. False when nothing will follow.
     fn drain(&mut self) -> bool {
-        let last_poll = Duration::from_millis(self.polls.last_ms.load(Ordering::Relaxed));
-        let polled_at = (self.polls.start + last_poll).into_std();
+        let polled_at = self.polls.last();
         loop {
             let Some(machine) = &mut self.machine else { return false };
             machine.handle_polled(polled_at);
@@ -272,7 +177,7 @@ impl Driver {
             changed
         });
         let state = machine.member().state();
-        self.polls.is_away.store(state == MemberState::Away, Ordering::Relaxed);
+        self.polls.set_away(state == MemberState::Away);
         !state.is_final()
     }
 
@@ -282,7 +187,7 @@ impl Driver {
         metadata: &mut watch::Receiver<Arc<Metadata>>,
     ) -> bool {
         let deadline = self.machine.as_ref().and_then(Machine::next_deadline).map(Instant::from_std);
-        let deadline = deadline.into_iter().chain(self.missing_at).min();
+        let deadline = deadline.into_iter().chain(self.look_due()).min();
         let Some(machine) = &mut self.machine else { return false };
         tokio::select! {
             order = orders.recv() => match order {
@@ -294,19 +199,14 @@ impl Driver {
             }
             Some(Ok(done)) = self.lookups.join_next() => self.learnt(done),
             _ = metadata.changed() => {
-                let snapshot = Arc::clone(&metadata.borrow_and_update());
-                machine.handle_metadata(&snapshot, false, now());
-                self.look_for_missing(&snapshot);
+                metadata.mark_unchanged();
+                self.handle_metadata(false);
             }
             number = given_up(&mut self.revocation) => {
                 self.revocation = None;
                 machine.handle_revoked(number, now(), &mut self.rng);
             }
-            () = sleep_until(deadline) => {
-                if self.missing_at.take_if(|at| *at <= Instant::now()).is_some() {
-                    self.cluster.request_refresh();
-                }
-            }
+            () = sleep_until(deadline) => self.look_where_due(),
         }
         true
     }
@@ -314,11 +214,10 @@ impl Driver {
     fn obey(&mut self, command: Command) {
         let Some(machine) = &mut self.machine else { return };
         match command {
-            Command::Subscribe(subscribed) => {
-                let (topics, pattern) = split(&subscribed);
-                self.subscribed = subscribed;
-                machine.handle_subscribe(topics, pattern, now());
-                machine.handle_metadata(&self.cluster.metadata(), false, now());
+            Command::Subscribe(subscription) => {
+                self.subscription = subscription;
+                self.look();
+                self.handle_metadata(false);
             }
             Command::CameBack => {}
             Command::CommitRefused => machine.handle_commit_refused(now()),
@@ -340,22 +239,9 @@ impl Driver {
                 });
                 machine.handle_coordinator(found, now(), &mut self.rng);
             }
-            Done::Learnt(error) => {
-                let snapshot = self.cluster.metadata();
-                machine.handle_metadata(&snapshot, true, now());
-                self.look_for_missing(&snapshot);
-                if let Some(error) = error {
-                    self.event(GroupEvent::Trouble(error));
-                }
-            }
+            Done::Learnt(result) => self.learnt_topics(result, true),
+            Done::Looked(result) => self.learnt_topics(result, false),
         }
-    }
-
-    /// A topic that does not exist may be created later: somebody has to look.
-    fn look_for_missing(&mut self, metadata: &Metadata) {
-        let Subscribed::Topics(topics) = &self.subscribed else { return };
-        let is_missing = |name: &Arc<str>| metadata.topic(name).is_some_and(|t| t.partitions.is_empty());
-        self.missing_at = topics.iter().any(is_missing).then(|| Instant::now() + MISSING_PAUSE);
     }
 
     fn act(&mut self, action: Action) {
@@ -389,30 +275,9 @@ impl Driver {
         });
     }
 
-    fn learn_topics(&mut self, topics: Vec<Arc<str>>) {
-        let cluster = self.cluster.clone();
-        self.lookups.spawn(async move {
-            let learnt = tokio::time::timeout(LEARN_LIMIT, cluster.topics(&topics)).await;
-            Done::Learnt(learnt.ok().and_then(Result::err))
-        });
-    }
-
-    fn learn_names(&mut self) {
-        let cluster = self.cluster.clone();
-        let is_pattern = matches!(self.subscribed, Subscribed::Pattern(_));
-        self.lookups.spawn(async move {
-            let learn = async {
-                tokio::time::sleep(NAME_PAUSE).await;
-                if is_pattern { cluster.all_topics().await } else { cluster.refresh().await }
-            };
-            let learnt = tokio::time::timeout(LEARN_LIMIT, learn).await;
-            Done::Learnt(learnt.ok().and_then(Result::err))
-        });
-    }
-
     fn tell(&mut self, told: Told) {
         let event = match told {
-            Told::Assigned { added, kept } => GroupEvent::Assigned { added, kept },
+            Told::Assigned { added } => GroupEvent::Assigned { added },
             Told::Revoke { number, partitions } => {
                 let (done, asked) = oneshot::channel();
                 self.revocation = Some((number, asked));

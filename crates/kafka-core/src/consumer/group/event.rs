@@ -42,7 +42,6 @@ pub struct Rebalance {
 pub(super) enum Told {
     Assigned {
         added: Vec<TopicPartition>,
-        kept: Vec<TopicPartition>,
     },
     /// To be answered by `handle_revoked` with the same number.
     Revoke {
@@ -94,7 +93,7 @@ pub(super) enum Answer {
     Join(m::JoinGroupResponse),
     Sync(m::SyncGroupResponse),
     Heartbeat(m::HeartbeatResponse),
-    Leave(m::LeaveGroupResponse),
+    Left,
     ConsumerHeartbeat(m::ConsumerGroupHeartbeatResponse),
     Describe(m::DescribeGroupsResponse),
     ConsumerDescribe(m::ConsumerGroupDescribeResponse),

@@ -35,6 +35,14 @@ impl Machine {
         either!(self, machine => machine.member())
     }
 
+    /// Whether this member shares the partitions out, and so has to know how many there are.
+    pub(super) fn leads(&self) -> bool {
+        match self {
+            Self::Classic(machine) => machine.leads(),
+            Self::NextGen(_) => false,
+        }
+    }
+
     pub(super) fn identity(&self) -> Identity {
         either!(self, machine => machine.identity())
     }

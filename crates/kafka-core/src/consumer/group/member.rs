@@ -339,11 +339,10 @@ impl Member {
 
     /// Takes what is new in `target`, and returns what is owned beyond it.
     pub(super) fn adopt(&mut self, target: &BTreeSet<TopicPartition>) -> Vec<TopicPartition> {
-        let kept: Vec<_> = self.owned.intersection(target).cloned().collect();
         let added: Vec<_> = target.difference(&self.owned).cloned().collect();
         let surplus = self.owned.difference(target).cloned().collect();
         self.owned.extend(added.iter().cloned());
-        self.tell(Told::Assigned { added, kept });
+        self.tell(Told::Assigned { added });
         surplus
     }
 

@@ -10,6 +10,7 @@ mod event;
 mod link;
 mod machine;
 mod member;
+mod membership;
 mod next_gen;
 mod options;
 mod pace;
@@ -18,33 +19,22 @@ pub(crate) mod protocol;
 mod simulation;
 mod state;
 
-use std::sync::Arc;
-
 use tokio::sync::oneshot;
 
 pub use assignor::Assignor;
-pub(crate) use driver::Membership;
 pub use event::Rebalance;
+pub(crate) use membership::Membership;
 pub use options::{GroupOptions, GroupProtocol};
 
 use crate::TopicPartition;
 use crate::error::Error;
 
-/// What a member wants to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Subscribed {
-    /// These topics.
-    Topics(Vec<Arc<str>>),
-    /// The topics whose names match, found by the broker (RE2 syntax); KIP-848 only.
-    Pattern(String),
-}
-
 /// What happens to a membership. Events come in order; each is true until a later one says otherwise.
 #[derive(Debug)]
 pub(crate) enum GroupEvent {
-    /// `added` are this member's from now on, `kept` stay its. The first one comes when the member is in the group,
+    /// These are this member's from now on, besides those it has. The first one comes when the member is in the group,
     /// also where there is nothing for it.
-    Assigned { added: Vec<TopicPartition>, kept: Vec<TopicPartition> },
+    Assigned { added: Vec<TopicPartition> },
     /// To be given up: stop reading them, let the application finish, commit, then send on `done` or drop it. The group
     /// waits for `max.poll.interval.ms` at most; heartbeats go on meanwhile.
     Revoke { partitions: Vec<TopicPartition>, done: oneshot::Sender<()> },

@@ -266,15 +266,15 @@ impl NextGen {
             self.member.become_(MemberState::Stable);
         }
         if let Some(assignment) = answer.assignment {
-            self.target = assignment
-                .topic_partitions
-                .into_iter()
-                .map(|topic| (topic.topic_id, topic.partitions.into_iter().collect()))
-                .collect();
+            let parts = assignment.topic_partitions.into_iter();
+            let parts = parts.map(|topic| (topic.topic_id, topic.partitions.into_iter().collect()));
+            let before = std::mem::replace(&mut self.target, parts.collect());
             self.has_part = true;
             if self.member.state() == MemberState::Stable {
                 self.reconcile(now);
             }
+            // A topic that was created anew has the names of what is owned already, under another id.
+            self.say_owned |= !before.is_empty() && !before.keys().eq(self.target.keys());
         }
         if self.say_all || self.say_owned {
             self.member.heartbeat_at = now;

@@ -51,7 +51,7 @@ async fn carry(
         }
         Request::Leave(request) => {
             let request = leave_for(request, &connection);
-            connection.send_within(request, limit).await.map(Answer::Leave)
+            connection.send_within(request, limit).await.map(|_| Answer::Left)
         }
         Request::Sync(request) => connection.send_within(request, limit).await.map(Answer::Sync),
         Request::Heartbeat(request) => connection.send_within(request, limit).await.map(Answer::Heartbeat),

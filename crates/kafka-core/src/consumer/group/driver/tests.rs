@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::super::{Assignor, GroupEvent, GroupOptions, GroupProtocol, Membership, Rebalance, Subscribed};
+use super::super::{Assignor, GroupEvent, GroupOptions, GroupProtocol, Membership, Rebalance};
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::config::Config;
-use crate::consumer::OffsetToCommit;
+use crate::consumer::{OffsetToCommit, Subscription};
 use crate::{ErrorCode, TopicPartition};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -36,8 +36,8 @@ impl Reader {
     fn join(bootstrap: &str, topic: &str, options: GroupOptions) -> Self {
         let addresses = bootstrap.split(',').map(|address| address.parse().unwrap()).collect();
         let cluster = Cluster::new(ClusterOptions::new(addresses));
-        let subscribed = Subscribed::Topics(vec![topic.into()]);
-        let (membership, mut events) = Membership::start(cluster, options, subscribed);
+        let subscription = Subscription::Topics(vec![topic.into()]);
+        let (membership, mut events) = Membership::start(cluster, options, subscription);
         let (set, owned) = watch::channel(Owned::new());
         let stories = Arc::new(Mutex::new(Vec::new()));
         let errors = Arc::new(Mutex::new(Vec::new()));

@@ -57,7 +57,10 @@ impl NextGen {
     }
 
     fn owned_by_id(&self) -> Vec<TopicPartitions> {
-        let ids: BTreeMap<_, _> = self.names.iter().map(|(id, name)| (name, id)).collect();
+        // A topic that was created anew has several: what is owned is of the one that the coordinator speaks of.
+        let (meant, others): (Vec<_>, Vec<_>) =
+            self.names.iter().partition(|(id, _)| self.target.contains_key(*id));
+        let ids: BTreeMap<_, _> = others.into_iter().chain(meant).map(|(id, name)| (name, id)).collect();
         let mut by_id = BTreeMap::<Uuid, Vec<i32>>::new();
         for owned in &self.member.owned {
             // A topic that is gone has no id to be named by.

@@ -164,6 +164,26 @@ fn joining_says_everything_and_what_came_is_confirmed_at_once() {
 }
 
 #[test]
+fn a_topic_created_anew_is_owned_under_its_new_id() {
+    for (old, new) in [(7, 8), (8, 7)].map(|(old, new)| (Uuid::from_u128(old), Uuid::from_u128(new))) {
+        let mut bench = Bench::new(GroupProtocol::Consumer, None);
+        let answer = |epoch, id| {
+            let topic = TopicPartitions::default().with_topic_id(id).with_partitions(vec![0]);
+            let part = Assignment::default().with_topic_partitions(vec![topic]);
+            ConsumerGroupHeartbeatResponse::default().with_member_epoch(epoch).with_assignment(Some(part))
+        };
+        bench.machine.handle_names([(old, "t".into())].into(), false, bench.now);
+        bench.answer(answer(4, old));
+        bench.beat(4, None);
+        bench.wait();
+        bench.machine.handle_names([(new, "t".into())].into(), false, bench.now);
+        bench.answer(answer(5, new));
+        let owned = bench.last().topic_partitions.as_ref().unwrap();
+        assert_eq!((owned[0].topic_id, &owned[0].partitions[..]), (new, &[0][..]));
+    }
+}
+
+#[test]
 fn what_has_to_go_is_given_up_before_the_coordinator_hears_of_it() {
     let mut bench = stable(&[0, 1]);
     bench.wait();

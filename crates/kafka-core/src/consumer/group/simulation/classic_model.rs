@@ -236,7 +236,7 @@ impl Model for ClassicModel {
             Request::Leave(request) => {
                 let ids: Vec<_> = request.members.iter().map(|member| member.member_id.to_string()).collect();
                 let mut answers = self.remove(&ids, now);
-                answers.push((route, Answer::Leave(m::LeaveGroupResponse::default())));
+                answers.push((route, Answer::Left));
                 answers
             }
             Request::Describe(_) => vec![(route, Answer::Describe(m::DescribeGroupsResponse::default()))],

@@ -408,8 +408,8 @@ impl World {
 
     fn tell(&mut self, index: usize, told: Told) {
         match told {
-            Told::Assigned { added, kept } => {
-                self.note(&format!("{index} + {added:?} = {kept:?}"));
+            Told::Assigned { added } => {
+                self.note(&format!("{index} + {added:?}"));
                 for partition in added {
                     if !self.players[index].reads.insert(partition.clone()) {
                         self.fail(&format!("{index} is given {partition} twice"));
