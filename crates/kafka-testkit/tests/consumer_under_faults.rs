@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kafka_testkit::{Program, RealKafka, Signal, binary, eventually, kcat, run, skip_without_kcat, unique};
 

@@ -28,6 +28,14 @@ impl<'a> Group<'a> {
         self.member_with(&[])
     }
 
+    /// One with a name of its own, and time enough to be started again.
+    fn static_member(&self, name: &str) -> Program {
+        match self.protocol {
+            "classic" => self.member_with(&["--instance-id", name, "-X", "session.timeout.ms=30000"]),
+            _ => self.member_with(&["--instance-id", name]),
+        }
+    }
+
     fn member_with(&self, more: &[&str]) -> Program {
         let mut arguments =
             vec!["-b".to_owned(), self.kafka.bootstrap(), self.name.clone(), self.topic.clone()];
@@ -177,8 +185,7 @@ fn a_static_member_that_comes_back_within_its_session_has_its_partitions_again_a
     let Some(kafka) = RealKafka::one_node() else { return };
     for protocol in PROTOCOLS {
         let group = Group::new(&kafka, protocol);
-        let (mut stays, restarts) =
-            (group.member_with(&["--instance-id", "a"]), group.member_with(&["--instance-id", "b"]));
+        let (mut stays, restarts) = (group.static_member("a"), group.static_member("b"));
         group.wait_for_partitions(&[1, 1]);
         group.send(0..20);
         stays.wait_stdout(START, |output| riders(output).len() >= 20);
@@ -186,7 +193,7 @@ fn a_static_member_that_comes_back_within_its_session_has_its_partitions_again_a
         let before = rebalances(&stays);
         restarts.signal(Signal::Terminate);
         let first = restarts.finish(Duration::from_secs(10)).expect_code(0);
-        let mut again = group.member_with(&["--instance-id", "b"]);
+        let mut again = group.static_member("b");
         group.send(20..40);
         again.wait_stdout(START, |output| riders(output).len() >= 20);
         stays.wait_stdout(START, |output| riders(output).len() >= 40);
@@ -202,9 +209,9 @@ fn of_two_members_with_one_name_the_coordinator_keeps_one_and_the_other_is_told_
     let Some(kafka) = RealKafka::one_node() else { return };
     for protocol in PROTOCOLS {
         let group = Group::new(&kafka, protocol);
-        let mut older = group.member_with(&["--instance-id", "a"]);
+        let mut older = group.static_member("a");
         group.wait_for_partitions(&[2]);
-        let mut newer = group.member_with(&["--instance-id", "a"]);
+        let mut newer = group.static_member("a");
         let (stays, told) = if protocol == "classic" {
             let ended = older.finish(START).expect_code(1);
             (&mut newer, ended.stderr)

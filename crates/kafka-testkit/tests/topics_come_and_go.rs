@@ -28,8 +28,7 @@ impl Readers {
 
     /// Waits until each has printed the line.
     fn expect(&mut self, line: &str) {
-        for (kind, reader) in &mut self.0 {
-            eprintln!("{kind}: {line}");
+        for (_, reader) in &mut self.0 {
             reader.wait_stdout(LIMIT, |out| out.lines().any(|printed| printed == line));
         }
     }
