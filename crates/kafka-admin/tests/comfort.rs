@@ -34,7 +34,7 @@ fn bash_completes_commands_flags_and_the_names_that_the_cluster_has() {
     assert!(offered("kafka-admin list-topics --inter").contains(&"--internal".to_owned()));
     let Some(kafka) = RealKafka::one_node() else { return };
     let (topic, group) = (unique("completed"), unique("completed-group"));
-    kafka.create_topic(&topic, 1, &[]);
+    let _ = said(admin(&kafka, &["create-topic", &topic, "-p", "1"]));
     let _ = said(admin(&kafka, &["reset-offsets", &group, "--topic", &topic, "--to", "0", "--execute"]));
     let bootstrap = kafka.bootstrap();
     let topics = offered(&format!("kafka-admin -b {bootstrap} describe-topic {}", &topic[..topic.len() - 2]));

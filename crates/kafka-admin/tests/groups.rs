@@ -35,7 +35,7 @@ fn number(json: &str, name: &str) -> Option<f64> {
 fn the_age_of_the_oldest_unread_record_is_that_of_the_record_at_the_committed_offset() {
     let Some(kafka) = RealKafka::one_node() else { return };
     let (topic, group) = (unique("aged"), unique("readers"));
-    kafka.create_topic(&topic, 2, &[]);
+    let _ = said(admin(&kafka, &["create-topic", &topic, "-p", "2"]));
     // A record says its own time: half an hour ago; the later one is of now.
     let half_an_hour_ago = std::time::SystemTime::now() - Duration::from_secs(1800);
     let ms = half_an_hour_ago.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
@@ -82,7 +82,7 @@ fn the_age_of_the_oldest_unread_record_is_that_of_the_record_at_the_committed_of
 fn a_plan_that_was_exported_can_be_applied_to_another_group() {
     let Some(kafka) = RealKafka::one_node() else { return };
     let (topic, group, other) = (unique("exported"), unique("from"), unique("to"));
-    kafka.create_topic(&topic, 1, &[]);
+    let _ = said(admin(&kafka, &["create-topic", &topic, "-p", "1"]));
     produce(&kafka, &topic, "a\nb\nc\n");
     set_offset(&kafka, &group, &topic, "2");
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -99,7 +99,7 @@ fn a_plan_that_was_exported_can_be_applied_to_another_group() {
 fn watching_shows_how_fast_a_group_reads_and_ends_well_on_ctrl_c() {
     let Some(kafka) = RealKafka::one_node() else { return };
     let (topic, group) = (unique("watched"), unique("readers"));
-    kafka.create_topic(&topic, 1, &[]);
+    let _ = said(admin(&kafka, &["create-topic", &topic, "-p", "1"]));
     produce(&kafka, &topic, &"x\n".repeat(100));
     set_offset(&kafka, &group, &topic, "10");
     for command in ["lag", "describe-group"] {
@@ -141,7 +141,7 @@ fn scrape(address: &str, path: &str) -> String {
 fn prometheus_gets_the_lag_of_the_moment() {
     let Some(kafka) = RealKafka::one_node() else { return };
     let (topic, group) = (unique("scraped"), unique("readers"));
-    kafka.create_topic(&topic, 1, &[]);
+    let _ = said(admin(&kafka, &["create-topic", &topic, "-p", "1"]));
     produce(&kafka, &topic, "a\nb\nc\n");
     set_offset(&kafka, &group, &topic, "1");
     let flags = ["-b", &kafka.bootstrap(), "lag", &group, "--age", "--prometheus-listen", "127.0.0.1:0"];
@@ -185,7 +185,7 @@ fn share_and_streams_groups_are_listed_as_apaches_tools_see_them() {
     let refused = admin(&kafka, &["set-feature", "share.version=99", "--yes"]).expect_code(1);
     assert_holds(&refused.stderr, &["share.version"]);
 
-    kafka.create_topic(&topic, 1, &[]);
+    let _ = said(admin(&kafka, &["create-topic", &topic, "-p", "1"]));
     produce(&kafka, &topic, "a\nb\n");
     set_offset(&kafka, &classic, &topic, "1");
     let earliest = ["--alter", "--entity-type", "groups", "--entity-name", &group, "--add-config"];

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::thread;
 
-use common::{LIMIT, admin, admin_as, assert_holds};
+use common::{LIMIT, admin, admin_as, assert_holds, said};
 use kafka_testkit::{Finished, RealKafka, run, unique};
 
 /// Commands that ask no cluster.
@@ -238,7 +238,7 @@ const PERMITTED: [&str; 9] = [
 fn a_user_without_permissions_is_refused_with_6_at_once() {
     let Some(kafka) = RealKafka::secure() else { return };
     let (topic, group) = (unique("forbidden"), unique("forbidden-group"));
-    kafka.create_topic(&topic, 1, &[]);
+    let _ = said(admin(&kafka, &["create-topic", &topic, "-p", "1"]));
     let _ =
         admin(&kafka, &["reset-offsets", &group, "--topic", &topic, "--to", "0", "--execute"]).expect_code(0);
     let folder = tempfile::tempdir().unwrap();

@@ -168,7 +168,7 @@ fn a_delegation_token_lets_in_whom_it_stands_for_until_it_ends() {
 fn doctor_says_what_a_user_lacks_and_when_certificates_end() {
     let Some(kafka) = RealKafka::secure() else { return };
     let (topic, group) = (unique("examined"), unique("readers"));
-    kafka.create_topic(&topic, 1, &[]);
+    let _ = said(admin(&kafka, &["create-topic", &topic, "-p", "1"]));
     let asked = ["doctor", "--topic", &topic, "--group", &group, "-o", "jsonl"];
     let well = said(admin_as(&kafka, "admin", &asked));
     let permitted =

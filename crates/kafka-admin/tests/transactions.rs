@@ -10,7 +10,7 @@ use kafka_testkit::{Program, RealKafka, Signal, eventually, run, unique};
 fn an_open_transaction_is_seen_everywhere_and_can_be_aborted_by_hand() {
     let Some(kafka) = RealKafka::one_node() else { return };
     let (topic, id) = (unique("in-transaction"), unique("tx"));
-    kafka.create_topic(&topic, 1, &[]);
+    let _ = said(admin(&kafka, &["create-topic", &topic, "-p", "1"]));
     let flags = ["-b", &kafka.bootstrap(), &topic, "--raw", "--transactional-id", &id];
     let mut producer = Program::start("kafka-produce", flags);
     producer.write("never to be seen\n");

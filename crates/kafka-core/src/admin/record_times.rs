@@ -19,16 +19,11 @@ use crate::error::{Error, Result};
 use crate::wire::Api;
 use crate::{ErrorCode, TopicPartition};
 
-/// Bytes per partition and partitions per request, round by round. A broker sends the first batch of a request whole
-/// however large it is (KIP-74), so the last rounds always get on.
-const ROUNDS: [(i32, usize); 6] = [
-    (16 * 1024, 1_000),
-    (256 * 1024, 50),
-    (1024 * 1024, 1),
-    (1024 * 1024, 1),
-    (1024 * 1024, 1),
-    (1024 * 1024, 1),
-];
+/// Bytes per partition and partitions per request, round by round; the last one again and again.
+const ROUNDS: [(i32, usize); 3] = [(16 * 1024, 1_000), (256 * 1024, 50), (1024 * 1024, 1)];
+/// A broker sends the first batch of a request whole, however large it is (KIP-74): a request for one partition always gets
+/// on. Only markers of transactions, batch after batch, can use up so many rounds.
+const MAX_ROUNDS: usize = 6;
 
 type Positions = BTreeMap<TopicPartition, i64>;
 
@@ -53,49 +48,20 @@ impl Admin {
     /// read the topics.
     pub async fn record_times(&self, positions: Positions) -> Vec<Outcome<TopicPartition, Option<i64>>> {
         let call = self.call("reading the time of records");
-        let order: Vec<_> = positions.keys().cloned().collect();
         let ids = match self.topic_ids(&positions).await {
             Ok(ids) => ids,
             Err(error) => {
-                return order.into_iter().map(|key| Outcome::new(key, Err(error.clone()))).collect();
+                return positions.into_keys().map(|key| Outcome::new(key, Err(error.clone()))).collect();
             }
         };
-        let (mut left, mut done, mut cut) = (positions, HashMap::new(), HashMap::new());
-        for round in ROUNDS {
-            let (mut next, mut deleted) = (Positions::new(), Vec::new());
-            for Outcome { key, result } in fetch(&call, round, &left, &ids).await {
-                match result {
-                    // A record without a timestamp says -1.
-                    Ok(Step::Found(time)) => drop(done.insert(key, Ok(Some(time).filter(|ms| *ms >= 0)))),
-                    Ok(Step::Nothing) => drop(done.insert(key, Ok(None))),
-                    Ok(Step::From(offset)) => drop(next.insert(key, offset)),
-                    Ok(Step::More(error)) => {
-                        next.extend(left.get_key_value(&key).map(|(key, offset)| (key.clone(), *offset)));
-                        cut.insert(key, error);
-                    }
-                    Ok(Step::Deleted) => deleted.push(key),
-                    Err(error) => drop(done.insert(key, Err(error))),
-                }
-            }
-            for Outcome { key, result } in self.first_offsets(deleted).await {
-                match result {
-                    Ok(Some(offset)) => drop(next.insert(key, offset)),
-                    Ok(None) => drop(done.insert(key, Ok(None))),
-                    Err(error) => drop(done.insert(key, Err(error))),
-                }
-            }
-            left = next;
+        let mut search = Search { left: positions, ..Search::default() };
+        let rounds = ROUNDS.into_iter().chain(std::iter::repeat(ROUNDS[ROUNDS.len() - 1]));
+        for round in rounds.take(MAX_ROUNDS) {
+            let outcomes = fetch(&call, round, &search.left, &ids).await;
+            let deleted = search.handle_steps(outcomes);
+            search.handle_first_offsets(self.first_offsets(deleted).await);
         }
-        let result = |key: TopicPartition| {
-            let result = done.remove(&key).unwrap_or_else(|| {
-                Err(cut.remove(&key).unwrap_or_else(|| Error::Corrupt {
-                    subject: key.to_string(),
-                    reason: "there are markers of transactions only for as far as was read".into(),
-                }))
-            });
-            Outcome { key, result }
-        };
-        order.into_iter().map(result).collect()
+        search.into_outcomes()
     }
 
     async fn topic_ids(&self, positions: &Positions) -> Result<HashMap<Arc<str>, Uuid>> {
@@ -112,6 +78,61 @@ impl Admin {
         let specs = keys.into_iter().map(|key| (key, OffsetSpec::Earliest)).collect();
         let listed = self.list_offsets(specs, Default::default()).await;
         listed.into_iter().map(|one| Outcome::new(one.key, one.result.map(|listed| listed.offset))).collect()
+    }
+}
+
+/// The partitions of one call: where each goes on, and what became of those that are through. Pure.
+#[derive(Debug, Default)]
+struct Search {
+    left: Positions,
+    done: BTreeMap<TopicPartition, Result<Option<i64>>>,
+    /// Why the last answer about a partition was not enough.
+    cut: HashMap<TopicPartition, Error>,
+}
+
+impl Search {
+    /// Takes the answers of a round; those whose record was deleted, so that its successor has to be found.
+    fn handle_steps(&mut self, outcomes: Vec<Outcome<TopicPartition, Step>>) -> Vec<TopicPartition> {
+        let mut deleted = Vec::new();
+        for Outcome { key, result } in outcomes {
+            match result {
+                // A record without a timestamp says -1.
+                Ok(Step::Found(time)) => self.finish(key, Ok(Some(time).filter(|ms| *ms >= 0))),
+                Ok(Step::Nothing) => self.finish(key, Ok(None)),
+                Ok(Step::From(offset)) => drop(self.left.insert(key, offset)),
+                Ok(Step::More(error)) => drop(self.cut.insert(key, error)),
+                Ok(Step::Deleted) => deleted.push(key),
+                Err(error) => self.finish(key, Err(error)),
+            }
+        }
+        deleted
+    }
+
+    /// Takes the first offsets of partitions whose records were deleted.
+    fn handle_first_offsets(&mut self, firsts: Vec<Outcome<TopicPartition, Option<i64>>>) {
+        for Outcome { key, result } in firsts {
+            match result {
+                Ok(Some(offset)) => drop(self.left.insert(key, offset)),
+                Ok(None) => self.finish(key, Ok(None)),
+                Err(error) => self.finish(key, Err(error)),
+            }
+        }
+    }
+
+    fn finish(&mut self, key: TopicPartition, result: Result<Option<i64>>) {
+        self.left.remove(&key);
+        self.done.insert(key, result);
+    }
+
+    fn into_outcomes(mut self) -> Vec<Outcome<TopicPartition, Option<i64>>> {
+        for key in std::mem::take(&mut self.left).into_keys() {
+            let error = self.cut.remove(&key).unwrap_or_else(|| Error::Corrupt {
+                subject: key.to_string(),
+                reason: "there are only markers of transactions, for as far as was read".into(),
+            });
+            self.done.insert(key, Err(error));
+        }
+        self.done.into_iter().map(|(key, result)| Outcome { key, result }).collect()
     }
 }
 
@@ -241,6 +262,23 @@ mod tests {
         let two = [batch(4, 400, false), batch(5, 500, false)].concat();
         assert!(matches!(stepped(4, 6, two.clone(), 0), Step::Found(400)));
         assert!(matches!(stepped(5, 6, two, 0), Step::Found(500)));
+    }
+
+    #[test]
+    fn a_search_goes_on_from_where_it_was_led_and_ends_with_a_result_for_each() {
+        let key = |partition| TopicPartition::new("t", partition);
+        let left = (0..5).map(|partition| (key(partition), 10)).collect();
+        let mut search = Search { left, ..Search::default() };
+        let cut = || Error::Corrupt { subject: "t[2]".into(), reason: "cut off".into() };
+        let steps = [Step::Found(7), Step::From(12), Step::More(cut()), Step::Deleted, Step::Nothing];
+        let outcomes = (0..).map(key).zip(steps).map(|(key, step)| Outcome::new(key, Ok(step)));
+        let deleted = search.handle_steps(outcomes.collect());
+        assert_eq!(deleted, [key(3)]);
+        search.handle_first_offsets(vec![Outcome::new(key(3), Ok(Some(40)))]);
+        assert_eq!(search.left, Positions::from([(key(1), 12), (key(2), 10), (key(3), 40)]));
+        search.handle_steps(vec![Outcome::new(key(1), Ok(Step::Found(8)))]);
+        let ended: Vec<_> = search.into_outcomes().into_iter().map(|one| one.result.ok()).collect();
+        assert_eq!(ended, [Some(Some(7)), Some(Some(8)), None, None, Some(None)]);
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! Topics: create, delete, list, describe, more partitions, and waiting until a new one can be used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use kafka_protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
@@ -131,25 +130,17 @@ impl Admin {
         Ok(topics)
     }
 
-    /// The topics' partitions, leaders and replicas. A topic that does not exist is an error, and is not created.
+    /// The topics' partitions, leaders and replicas, each topic once. A topic that does not exist is an error, and is not
+    /// created.
     pub async fn describe_topics(&self, topics: &[String]) -> Vec<Outcome<String, Arc<Topic>>> {
-        let call = self.call("describing topics");
-        let build = |names: &[String], _| {
-            let by_name = |name: &String| MetadataRequestTopic::default().with_name(Some(topic_name(name)));
-            let topics = Some(names.iter().map(by_name).collect());
-            Ok(MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false))
+        let names: BTreeSet<Arc<str>> = topics.iter().map(|name| name.as_str().into()).collect();
+        let mut names_left = names.clone();
+        let metadata = self.snapshot(Some(&names.into_iter().collect::<Vec<_>>())).await;
+        let outcome = |name: &String| {
+            let result = metadata.as_ref().map_err(Clone::clone).and_then(|found| described(found, name));
+            Outcome::new(name.clone(), result)
         };
-        let read = |names: &[String], answer: <MetadataRequest as Api>::Response| {
-            let metadata = Metadata::default().merged(answer, true, Instant::now());
-            let read = |name: &String| {
-                let topic = metadata.topic(name)?;
-                let failed =
-                    |code| never_there(Error::broker(MetadataRequest::NAME, subject(name), code, None));
-                Some((name.clone(), topic.error.check().map(|()| Arc::clone(topic)).map_err(failed)))
-            };
-            names.iter().filter_map(read).collect()
-        };
-        call.run(Stage::new(Lookup::Any, build, read), topics.to_vec()).await
+        topics.iter().filter(|name| names_left.remove(name.as_str())).map(outcome).collect()
     }
 
     /// What this user may do with a topic (Kafka 2.3).
@@ -274,6 +265,13 @@ pub(crate) fn never_there(error: Error) -> Error {
         }
         other => other,
     }
+}
+
+fn described(metadata: &Metadata, name: &str) -> Result<Arc<Topic>> {
+    let missing = || Error::NotFound { subject: subject(name), api: MetadataRequest::NAME };
+    let topic = metadata.topic(name).ok_or_else(missing)?;
+    let failed = |code| never_there(Error::broker(MetadataRequest::NAME, subject(name), code, None));
+    topic.error.check().map(|()| Arc::clone(topic)).map_err(failed)
 }
 
 fn creatable(topic: &NewTopic) -> CreatableTopic {
