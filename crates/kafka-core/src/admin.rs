@@ -116,7 +116,7 @@ fn whole<R: Api + Clone, V>(
     lookup: Lookup<()>,
     build: impl Fn(i16) -> Result<R> + Send + Sync + 'static,
     read: impl Fn(R::Response) -> Result<V> + Send + Sync + 'static,
-) -> Stage<(), R, V> {
+) -> Stage<(), V> {
     Stage::new(lookup, move |_, version| build(version), move |_, answer| vec![((), read(answer))])
 }
 

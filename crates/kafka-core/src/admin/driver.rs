@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,35 +15,42 @@ use super::route::{Route, Target};
 use crate::backoff::Backoff;
 use crate::cluster::Cluster;
 use crate::error::{Error, RequestFailure, Result};
-use crate::wire::{Api, Lane};
+use crate::wire::{AnyMessage, Api, Lane, Question, answer_of};
 
 /// How long a broker may take over a question that changes nothing, before its keys are looked up again: a frozen
 /// leader must not use up the whole call.
 const READ_PATIENCE: Duration = Duration::from_secs(5);
 
-type Build<K, R> = dyn Fn(&[K], i16) -> Result<R> + Send + Sync;
-type Read<K, R, V> = dyn Fn(&[K], <R as Api>::Response) -> Vec<(K, Result<V>)> + Send + Sync;
+type Build<K> = dyn Fn(Arc<[K]>) -> Question + Send + Sync;
+type Read<K, V> = dyn Fn(&[K], AnyMessage) -> Result<Vec<(K, Result<V>)>> + Send + Sync;
 
 /// One kind of batch request: who answers for a key, the request for some keys, the results in its answer.
-pub(crate) struct Stage<K, R: Api, V> {
+pub(crate) struct Stage<K, V> {
+    api: &'static str,
     lookup: Lookup<K>,
-    build: Arc<Build<K, R>>,
-    read: Box<Read<K, R, V>>,
+    build: Box<Build<K>>,
+    read: Box<Read<K, V>>,
     changes: bool,
     batch_limit: usize,
 }
 
-impl<K, R: Api, V> Stage<K, R, V> {
+impl<K: Send + Sync + 'static, V> Stage<K, V> {
     /// A question that changes nothing, and so may be asked of another broker when one stays silent.
     ///
     /// `build` sees the keys and the version; `read` gives a result for every key it finds in the answer.
-    pub(crate) fn new(
+    pub(crate) fn new<R: Api>(
         lookup: Lookup<K>,
         build: impl Fn(&[K], i16) -> Result<R> + Send + Sync + 'static,
         read: impl Fn(&[K], R::Response) -> Vec<(K, Result<V>)> + Send + Sync + 'static,
     ) -> Self {
-        let (build, read) = (Arc::new(build), Box::new(read));
-        Self { lookup, build, read, changes: false, batch_limit: usize::MAX }
+        let build = Arc::new(build);
+        let build = move |keys: Arc<[K]>| {
+            let build = Arc::clone(&build);
+            Question::new(move |connection| build(&keys, version::<R>(connection)?))
+        };
+        let read = move |keys: &[K], answer| Ok(read(keys, answer_of::<R>(answer)?));
+        let (build, read) = (Box::new(build), Box::new(read));
+        Self { api: R::NAME, lookup, build, read, changes: false, batch_limit: usize::MAX }
     }
 
     /// The request changes something: it is sent to one broker at a time.
@@ -106,14 +114,13 @@ impl Call {
     }
 
     /// Takes every key through lookup and fulfilment until it has its result or the time is up.
-    pub(crate) async fn run<K, R, V>(
+    pub(crate) async fn run<K, V>(
         &self,
-        stage: Stage<K, R, V>,
+        stage: Stage<K, V>,
         keys: impl IntoIterator<Item = K>,
     ) -> Vec<Outcome<K, V>>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
-        R: Api + Clone,
     {
         let mut route = Route::new(keys);
         // What is not done by then says so itself.
@@ -121,54 +128,57 @@ impl Call {
         route.into_outcomes(self.what, self.limit)
     }
 
-    async fn drive<K, R, V>(&self, stage: &Stage<K, R, V>, route: &mut Route<K, V>)
+    async fn drive<K, V>(&self, stage: &Stage<K, V>, route: &mut Route<K, V>)
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
-        R: Api + Clone,
     {
         let (initial, max) = self.cluster.options().retry_backoff;
         let (mut backoff, mut rng) = (Backoff::new(initial, max), fastrand::Rng::new());
-        let mut asked = JoinSet::new();
         let mut tries = 0_u32;
-        while !route.is_finished() {
+        loop {
             for (key, located) in lookup::locate(self, &stage.lookup, tries, route.take_waiting()).await {
                 route.handle_located(key, located);
             }
+            let (mut asked, mut batches) = (JoinSet::new(), Vec::new());
             while let Some((target, keys)) = route.poll(stage.batch_limit) {
-                let (call, build, changes) = (self.clone(), Arc::clone(&stage.build), stage.changes);
-                asked.spawn(async move {
-                    let answer = call.ask(target, &keys, build, changes).await;
-                    (keys, answer)
-                });
+                let keys: Arc<[K]> = keys.into();
+                asked.spawn(self.clone().ask(
+                    batches.len(),
+                    target,
+                    (stage.build)(Arc::clone(&keys)),
+                    stage.changes,
+                ));
+                batches.push(keys);
             }
-            while route.has_in_flight() {
-                let Some(Ok((keys, answer))) = asked.join_next().await else { break };
-                take_answer(stage, route, &keys, answer);
+            while let Some(answered) = asked.join_next().await {
+                let Ok((batch, answer)) = answered else { continue };
+                if let Some(keys) = batches.get(batch) {
+                    take_answer(stage, route, keys, answer);
+                }
             }
-            if route.has_waiting() {
-                tries += 1;
-                route.trouble().into_iter().for_each(|error| self.say(error));
-                tokio::time::sleep(backoff.next_pause(&mut rng)).await;
+            if !route.has_waiting() {
+                return;
             }
+            tries += 1;
+            route.trouble().into_iter().for_each(|error| self.say(error));
+            tokio::time::sleep(backoff.next_pause(&mut rng)).await;
         }
     }
 
-    async fn ask<K, R>(
+    /// Asks `target`; the answer comes with the number of the batch.
+    fn ask(
         self,
+        batch: usize,
         target: Target,
-        keys: &[K],
-        build: Arc<Build<K, R>>,
+        question: Question,
         changes: bool,
-    ) -> Result<R::Response>
-    where
-        K: Clone + Send + Sync + 'static,
-        R: Api + Clone,
-    {
+    ) -> Pin<Box<dyn Future<Output = (usize, Result<AnyMessage>)> + Send>> {
+        Box::pin(async move { (batch, self.answer(target, question, changes).await) })
+    }
+
+    async fn answer(self, target: Target, question: Question, changes: bool) -> Result<AnyMessage> {
         let connection = match target {
-            Target::Any if !changes => {
-                let keys = keys.to_vec();
-                return self.cluster.ask_any(move |to| build(&keys, version::<R>(to)?)).await;
-            }
+            Target::Any if !changes => return self.cluster.ask_candidates(question).await,
             Target::Any => {
                 // Whoever answers this now is awake, and is the one that `any` prefers.
                 lookup::metadata(&self.cluster, Some(&[])).await?;
@@ -176,10 +186,9 @@ impl Call {
             }
             Target::Broker(broker) => self.cluster.connect(&broker, Lane::General).await?,
         };
-        let request = build(keys, version::<R>(&connection)?)?;
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = left.min(self.cluster.options().connect.request_timeout);
-        connection.send_within(request, if changes { limit } else { limit.min(READ_PATIENCE) }).await
+        question.ask(&connection, Some(if changes { limit } else { limit.min(READ_PATIENCE) })).await
     }
 }
 
@@ -193,23 +202,18 @@ fn version<R: Api>(connection: &crate::wire::Connection) -> Result<i16> {
 }
 
 /// Gives every key of a request its result; a key that the answer leaves out got none.
-fn take_answer<K, R, V>(
-    stage: &Stage<K, R, V>,
-    route: &mut Route<K, V>,
-    keys: &[K],
-    answer: Result<R::Response>,
-) where
+fn take_answer<K, V>(stage: &Stage<K, V>, route: &mut Route<K, V>, keys: &[K], answer: Result<AnyMessage>)
+where
     K: Clone + Eq + Hash,
-    R: Api,
 {
-    let mut results: HashMap<K, Result<V>> = match answer {
-        Ok(response) => (stage.read)(keys, response).into_iter().collect(),
+    let mut results: HashMap<K, Result<V>> = match answer.and_then(|answer| (stage.read)(keys, answer)) {
+        Ok(results) => results.into_iter().collect(),
         Err(error) => keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect(),
     };
     for key in keys {
         let missing = || {
             let failure = RequestFailure::Malformed("it leaves out what was asked for".into());
-            Err(Error::Request { broker: "the broker".into(), api: R::NAME, failure })
+            Err(Error::Request { broker: "the broker".into(), api: stage.api, failure })
         };
         route.handle_answer(key.clone(), results.remove(key).unwrap_or_else(missing));
     }

@@ -46,7 +46,6 @@ pub(crate) struct Route<K, V> {
     order: Vec<K>,
     waiting: Vec<K>,
     ready: BTreeMap<i32, (Target, Vec<K>)>,
-    out: usize,
     last: HashMap<K, Error>,
     /// Keys of a request whose answer was lost: the broker may have done the work.
     in_doubt: HashSet<K>,
@@ -62,7 +61,6 @@ impl<K: Clone + Eq + Hash, V> Route<K, V> {
             waiting: order.clone(),
             order,
             ready: BTreeMap::new(),
-            out: 0,
             last: HashMap::new(),
             in_doubt: HashSet::new(),
             done: HashMap::new(),
@@ -97,13 +95,11 @@ impl<K: Clone + Eq + Hash, V> Route<K, V> {
         if keys.is_empty() {
             entry.remove();
         }
-        self.out += batch.len();
         Some((target, batch))
     }
 
     /// Takes a key's answer: final, or back to the lookup.
     pub(crate) fn handle_answer(&mut self, key: K, result: Result<V>) {
-        self.out = self.out.saturating_sub(1);
         match result {
             Err(error) if error.is_retriable() => {
                 if matches!(error, Error::Request { .. }) {
@@ -129,19 +125,9 @@ impl<K: Clone + Eq + Hash, V> Route<K, V> {
         !self.waiting.is_empty()
     }
 
-    /// Whether answers are on their way.
-    pub(crate) fn has_in_flight(&self) -> bool {
-        self.out > 0
-    }
-
     /// The last thing that stood in the way of a key that is not done.
     pub(crate) fn trouble(&self) -> Option<&Error> {
         self.last.values().next()
-    }
-
-    /// Whether every key has its result.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.done.len() == self.order.len()
     }
 
     /// Every key's result in the order of the call. What is not done by now took longer than `limit`.
@@ -219,12 +205,12 @@ mod tests {
         route.handle_located(key, Located::At(broker(1)));
         route.poll(usize::MAX);
         route.handle_answer("a", Err(error(ErrorCode::NOT_LEADER_OR_FOLLOWER)));
-        assert!(!route.is_finished());
         assert_eq!(route.take_waiting(), ["a"]);
         route.handle_located("a", Located::At(broker(2)));
         route.poll(usize::MAX);
         route.handle_answer("a", Ok(()));
-        assert!(route.is_finished() && !route.has_in_flight());
+        assert!(!route.has_waiting());
+        assert!(route.into_outcomes("a test", LIMIT)[0].result.is_ok());
     }
 
     #[test]

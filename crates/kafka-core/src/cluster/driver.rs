@@ -19,7 +19,9 @@ use super::coordinator::{self, CoordinatorKind, Coordinators};
 use super::{Broker, Metadata};
 use crate::backoff::Backoff;
 use crate::error::{Error, Result};
-use crate::wire::{Address, Api, ConnectOptions, Connection, Lane, Pool};
+use crate::wire::{
+    Address, AnyMessage, Api, ConnectOptions, Connection, InFlight, Lane, Pool, Question, answer_of,
+};
 use crate::{ConnectFailure, ErrorCode};
 
 /// How long one broker may stay silent before another one is asked the same.
@@ -199,45 +201,50 @@ impl Cluster {
         &self,
         question: impl Fn(&Connection) -> Result<R> + Send + Sync + 'static,
     ) -> Result<R::Response> {
-        let question = Arc::new(question);
-        let mut waiting = self.candidates().into_iter();
-        let mut asked = JoinSet::new();
-        let mut last = Error::Config("bootstrap.servers names no broker".into());
-        let mut next_at = Instant::now();
-        loop {
-            tokio::select! {
-                Some(answer) = asked.join_next() => match answer {
-                    Ok((address, Ok(response))) => {
-                        *lock(&self.inner.preferred) = Some(address);
-                        return Ok(response);
-                    }
-                    Ok((_, Err(error))) if is_final(&error) => return Err(error),
-                    Ok((_, Err(error))) => (last, next_at) = (error, Instant::now()),
-                    Err(_) => next_at = Instant::now(),
-                },
-                () = tokio::time::sleep_until(next_at), if waiting.len() > 0 => {
-                    if let Some((address, name)) = waiting.next() {
-                        let (cluster, question) = (self.clone(), Arc::clone(&question));
-                        asked.spawn(async move {
-                            let answer = cluster.ask(&address, &name, &*question).await;
-                            (address, answer)
-                        });
-                    }
-                    next_at = Instant::now() + PATIENCE;
-                }
-                else => return Err(last),
-            }
-        }
+        answer_of::<R>(self.ask_candidates(Question::new(question)).await?)
     }
 
-    async fn ask<R: Api>(
-        &self,
-        address: &Address,
-        name: &Arc<str>,
-        question: &(impl Fn(&Connection) -> Result<R> + Sync),
-    ) -> Result<R::Response> {
-        let connection = self.inner.pool.get(address, name, Lane::General).await?;
-        connection.send(question(&connection)?).await
+    pub(crate) fn ask_candidates(&self, question: Question) -> InFlight<AnyMessage> {
+        let cluster = self.clone();
+        Box::pin(async move {
+            let mut waiting = cluster.candidates().into_iter();
+            let mut asked = JoinSet::new();
+            let mut last = Error::Config("bootstrap.servers names no broker".into());
+            let mut next_at = Instant::now();
+            loop {
+                tokio::select! {
+                    Some(answer) = asked.join_next() => match answer {
+                        Ok((address, Ok(response))) => {
+                            *lock(&cluster.inner.preferred) = Some(address);
+                            return Ok(response);
+                        }
+                        Ok((_, Err(error))) if is_final(&error) => return Err(error),
+                        Ok((_, Err(error))) => (last, next_at) = (error, Instant::now()),
+                        Err(_) => next_at = Instant::now(),
+                    },
+                    () = tokio::time::sleep_until(next_at), if waiting.len() > 0 => {
+                        if let Some((address, name)) = waiting.next() {
+                            asked.spawn(cluster.clone().ask(address, name, question.clone()));
+                        }
+                        next_at = Instant::now() + PATIENCE;
+                    }
+                    else => return Err(last),
+                }
+            }
+        })
+    }
+
+    async fn ask(
+        self,
+        address: Address,
+        name: Arc<str>,
+        question: Question,
+    ) -> (Address, Result<AnyMessage>) {
+        let answer = match self.inner.pool.get(&address, &name, Lane::General).await {
+            Ok(connection) => question.ask(&connection, None).await,
+            Err(error) => Err(error),
+        };
+        (address, answer)
     }
 
     /// Every address worth asking, the likeliest first: who answered last, who is connected, who is known, bootstrap.

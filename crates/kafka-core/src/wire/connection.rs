@@ -20,6 +20,7 @@ use rskafka::protocol::frame::ReadError as FrameError;
 use tokio::task::unconstrained;
 
 use super::codec::{Incoming, Outgoing, api_key, api_version};
+use super::question::{Answer, AnyMessage, Prepared, message_of};
 use super::sasl::{self, Sasl};
 use super::stream::{Control, FrameStream};
 use super::transport::Transport;
@@ -57,13 +58,19 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Connect`], saying what stood in the way.
-    pub async fn open(address: &Address, broker: Arc<str>, options: &ConnectOptions) -> Result<Self> {
-        let limit = options.connect_timeout;
-        let failed = |failure| Error::Connect { broker: Arc::clone(&broker), failure };
-        match tokio::time::timeout(limit, Self::establish(address, &broker, options)).await {
-            Ok(done) => done.map_err(failed),
-            Err(_) => Err(failed(ConnectFailure::TimedOut(limit))),
-        }
+    pub fn open<'a>(
+        address: &'a Address,
+        broker: Arc<str>,
+        options: &'a ConnectOptions,
+    ) -> Pin<Box<dyn Future<Output = Result<Self>> + Send + 'a>> {
+        Box::pin(async move {
+            let limit = options.connect_timeout;
+            let failed = |failure| Error::Connect { broker: Arc::clone(&broker), failure };
+            match tokio::time::timeout(limit, Self::establish(address, &broker, options)).await {
+                Ok(done) => done.map_err(failed),
+                Err(_) => Err(failed(ConnectFailure::TimedOut(limit))),
+            }
+        })
     }
 
     async fn establish(
@@ -184,15 +191,40 @@ impl Connection {
     /// # Errors
     /// As for [`send`](Self::send).
     pub async fn send_within<R: Api>(&self, request: R, limit: Duration) -> Result<R::Response> {
-        let outcome = self.exchange_in_turn(request, limit).await;
-        if outcome.is_ok() {
-            self.answered.store(true, Ordering::Relaxed);
-        }
-        outcome.map_err(|failure| Error::Request {
-            broker: Arc::clone(&self.broker),
-            api: R::NAME,
-            failure: self.with_suspicion(failure),
+        let answer = self.send_prepared(self.prepare(request), limit).await?;
+        message_of::<R>(answer).map_err(|failure| self.failed(R::NAME, failure))
+    }
+
+    /// Like [`send_within`](Self::send_within) for who does not know what is asked.
+    pub(super) fn send_any<R: Api>(
+        self: Arc<Self>,
+        request: R,
+        limit: Option<Duration>,
+    ) -> InFlight<AnyMessage> {
+        Box::pin(async move {
+            let limit = limit.unwrap_or(self.request_timeout);
+            self.send_prepared(self.prepare(request), limit).await
         })
+    }
+
+    /// Sends in turn. Boxed, so that it is compiled here and not again in every program.
+    fn send_prepared<'a>(
+        &'a self,
+        request: Prepared<'a>,
+        limit: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<AnyMessage>> + Send + 'a>> {
+        Box::pin(async move {
+            let api = request.api;
+            let outcome = self.exchange_in_turn(request, limit).await;
+            if outcome.is_ok() {
+                self.answered.store(true, Ordering::Relaxed);
+            }
+            outcome.map_err(|failure| self.failed(api, self.with_suspicion(failure)))
+        })
+    }
+
+    fn failed(&self, api: &'static str, failure: RequestFailure) -> Error {
+        Error::Request { broker: Arc::clone(&self.broker), api, failure }
     }
 
     /// A listener that wants SASL answers ApiVersions and closes the connection at the first request of another kind.
@@ -210,12 +242,12 @@ impl Connection {
     }
 
     /// An exchange that queues for writing when no renewal of the session is under way.
-    async fn exchange_in_turn<R: Api>(
+    async fn exchange_in_turn(
         &self,
-        request: R,
+        request: Prepared<'_>,
         limit: Duration,
-    ) -> Result<R::Response, RequestFailure> {
-        let mut exchange = pin!(self.exchange(request, limit));
+    ) -> Result<AnyMessage, RequestFailure> {
+        let mut exchange = pin!(self.exchange_prepared(request, limit));
         {
             // Without a pause where nobody renews: the order in which requests are started must not change.
             let _turn = match self.turn.try_read() {
@@ -251,23 +283,48 @@ impl Connection {
         request: R,
         limit: Duration,
     ) -> Result<R::Response, RequestFailure> {
-        let (started, sent) = (Instant::now(), AtomicUsize::new(0));
-        let asked = self.messenger.request(Outgoing { message: request, size: &sent });
-        let outcome = match tokio::time::timeout(limit, asked).await {
-            Ok(Ok(Incoming { message, size })) => Ok((message, size)),
+        message_of::<R>(self.exchange_prepared(self.prepare(request), limit).await?)
+    }
+
+    fn prepare<R: Api>(&self, message: R) -> Prepared<'_> {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let size = Arc::clone(&sent);
+        let answer = Box::pin(async move {
+            let Incoming { message, size } =
+                self.messenger.request(Outgoing { message, size: &size }).await?;
+            Ok(Answer { message: Box::new(message), size })
+        });
+        Prepared { api: R::NAME, version: self.version::<R>(), sent, answer }
+    }
+
+    async fn exchange_prepared(
+        &self,
+        request: Prepared<'_>,
+        limit: Duration,
+    ) -> Result<AnyMessage, RequestFailure> {
+        let Prepared { api, version, sent, answer } = request;
+        let started = Instant::now();
+        let outcome = match tokio::time::timeout(limit, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(request_failure(&error)),
             Err(_) => {
-                self.control.retire(format!("{} was not answered within {limit:?}", R::NAME));
+                self.control.retire(format!("{api} was not answered within {limit:?}"));
                 Err(RequestFailure::TimedOut(limit))
             }
         };
-        let received = outcome.as_ref().map_or(0, |(_, size)| *size);
-        self.note::<R>(started.elapsed(), sent.into_inner(), received, outcome.as_ref().err());
-        outcome.map(|(message, _)| message)
+        let bytes = (sent.load(Ordering::Relaxed), outcome.as_ref().map_or(0, |answer| answer.size));
+        self.note((api, version), started.elapsed(), bytes, outcome.as_ref().err());
+        outcome.map(|answer| answer.message)
     }
 
     /// Counts and traces one exchange.
-    fn note<R: Api>(&self, took: Duration, sent: usize, received: usize, failure: Option<&RequestFailure>) {
+    fn note(
+        &self,
+        (api, version): (&'static str, Option<i16>),
+        took: Duration,
+        (sent, received): (usize, usize),
+        failure: Option<&RequestFailure>,
+    ) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         for (metric, count) in [
             (Metric::Requests, 1),
@@ -277,13 +334,13 @@ impl Connection {
             (Metric::BytesReceived, received as u64),
         ] {
             if count > 0 {
-                self.metrics.add(metric, R::NAME, count);
+                self.metrics.add(metric, api, count);
             }
         }
         tracing::debug!(
             target: "kafka_core::wire",
-            api = R::NAME,
-            version = self.version::<R>(),
+            api,
+            version,
             broker = &*self.broker,
             elapsed_us = micros,
             sent_bytes = sent,
