@@ -71,6 +71,9 @@ pub(crate) struct Reading {
     /// read_committed leaves out aborted and unfinished transactions
     #[arg(long, value_name = "LEVEL", value_parser = ["read_uncommitted", "read_committed"])]
     pub(crate) isolation_level: Option<String>,
+    /// The ends of transactions as well, as records with the key COMMIT or ABORT and no value
+    #[arg(long)]
+    pub(crate) control_records: bool,
 }
 
 /// How records are written.
@@ -96,7 +99,7 @@ pub(crate) struct OutputArgs {
     /// Progress on stderr every so often: records, rate, lag
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) stats: Option<Duration>,
-    /// More on stderr: commits, lag at the end
+    /// More on stderr: commits as they are made; lag, fetches and heartbeats at the end
     #[arg(short, long)]
     pub(crate) verbose: bool,
     /// Nothing on stderr but errors

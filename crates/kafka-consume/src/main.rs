@@ -5,6 +5,7 @@ mod filter;
 mod internals;
 mod output;
 mod plan;
+mod progress;
 mod reader;
 mod stats;
 mod story;
@@ -30,7 +31,8 @@ use kafka_core::{Config, TopicPartition};
 use crate::args::{Arguments, Commit, Form};
 use crate::filter::Filter;
 use crate::output::Output;
-use crate::plan::Plan;
+use crate::plan::{Plan, Span};
+use crate::progress::Progress;
 use crate::reader::{Ends, Reader};
 use crate::stats::Stats;
 use crate::story::Story;
@@ -54,15 +56,21 @@ fn consume(arguments: &Arguments) -> Result<Exit> {
     if let Subscription::Topics(topics) = &plan.subscription {
         session.client.cluster().want(topics.iter().cloned());
     }
-    session.connect()?;
-    let (consumer, ends, open) =
-        session.run_within_timeout("starting", start(arguments, &plan, &session, &config, options))?;
+    let started = session.connect().and_then(|()| {
+        session.run_within_timeout("starting", start(arguments, &plan, &session, &config, options))
+    });
+    let (consumer, ends, open) = match started {
+        // Nothing was read, so there is nothing to finish.
+        Err(_) if session.stop.is_requested() => return Ok(Exit::Done),
+        started => started?,
+    };
     let is_leaving = leave_when_stuck(&session, &consumer);
     let story = Story {
         quiet: arguments.output.quiet,
         verbose: arguments.output.verbose,
         json: arguments.output.output == Some(Form::Jsonl),
     };
+    let progress = ends.total.and_then(|total| Progress::new(total, arguments.output.quiet));
     let reader = Reader {
         consumer,
         output,
@@ -81,6 +89,7 @@ fn consume(arguments: &Arguments) -> Result<Exit> {
         last_record: Instant::now(),
         last_trouble: None,
         is_leaving,
+        progress,
         session: &session,
     };
     reader.run()?;
@@ -120,6 +129,7 @@ fn options(arguments: &Arguments, plan: &Plan, config: &Config) -> Result<Consum
         Commit::Each | Commit::End => AutoCommit { interval: None, on_release: true },
         Commit::None => AutoCommit { interval: None, on_release: false },
     };
+    options.control_records = arguments.reading.control_records;
     if arguments.reading.exit {
         options.fetch_max_wait = options.fetch_max_wait.min(EXIT_WAIT);
     }
@@ -177,6 +187,7 @@ async fn start(
         let spans = plan::spans(session, &partitions, plan.range, exit, options.read_committed).await?;
         let bounded = spans.iter().filter_map(|(partition, span)| Some((partition.clone(), span.until?)));
         ends.until = bounded.collect();
+        ends.total = ends.is_bounded.then(|| spans.values().filter_map(Span::length).sum());
         let wanted: Vec<_> = spans.into_iter().filter(|(_, span)| !span.is_empty()).collect();
         open.extend(wanted.iter().map(|(partition, _)| partition.clone()));
         let known = wanted.into_iter().map(|(partition, span)| (partition, span.from)).collect();

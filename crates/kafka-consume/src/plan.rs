@@ -172,6 +172,12 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// How many offsets there are in it, where both ends are known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        let Start::Offset(from) = self.from else { return None };
+        u64::try_from(self.until?.saturating_sub(from)).ok()
+    }
+
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
         matches!((self.from, self.until), (Start::Offset(from), Some(until)) if from >= until)

@@ -17,6 +17,7 @@ use kafka_core::consumer::{Consumer, Event, PartitionRecords, RecordView};
 use crate::args::Commit;
 use crate::filter::Filter;
 use crate::output::Output;
+use crate::progress::Progress;
 use crate::stats::Stats;
 use crate::story::Story;
 use crate::tail::Tail;
@@ -31,6 +32,8 @@ pub(crate) struct Ends {
     pub(crate) until: HashMap<TopicPartition, i64>,
     /// Whether reaching all of them ends the run.
     pub(crate) is_bounded: bool,
+    /// How many offsets there are up to there, where that is known.
+    pub(crate) total: Option<u64>,
     pub(crate) max_messages: Option<u64>,
     pub(crate) idle: Option<Duration>,
 }
@@ -56,6 +59,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) commit: Commit,
     pub(crate) tail: Option<Tail>,
     pub(crate) stats: Stats,
+    pub(crate) progress: Option<Progress>,
     /// Formatted and not yet known to be written: where each partition goes on.
     pub(crate) formatted: HashMap<TopicPartition, i64>,
     /// Assigned and not yet read to its end.
@@ -74,7 +78,8 @@ impl Reader<'_> {
     pub(crate) fn run(mut self) -> Result<()> {
         let outcome = self.read();
         self.is_leaving.store(true, Ordering::SeqCst);
-        self.stats.finish(self.story, self.written);
+        self.progress = None;
+        self.stats.finish(self.story, self.written, self.session.client.metrics());
         let closed = self.session.runtime.block_on(self.consumer.close());
         match outcome {
             Err(error) if is_broken_pipe(&error) => Ok(()),
@@ -205,6 +210,9 @@ impl Reader<'_> {
         let partition = records.partition();
         let until = self.ends.until.get(partition).copied().unwrap_or(i64::MAX);
         let behind = self.format(records, partition, until)?;
+        if let Some(progress) = &mut self.progress {
+            progress.add(u64::try_from(behind - records.from()).unwrap_or(0));
+        }
         self.formatted.insert(partition.clone(), behind);
         self.stats.moved(partition, behind, records.end_offset());
         self.reached(partition, behind);
@@ -225,7 +233,10 @@ impl Reader<'_> {
         for batch in records.batches() {
             let batch = batch?;
             for record in batch.records() {
-                let record = record?;
+                let mut record = record?;
+                if batch.is_control() {
+                    (record.key, record.value) = (Some(control_type(record.key)), None);
+                }
                 if record.offset >= until {
                     return Ok(until);
                 }
@@ -277,6 +288,15 @@ impl Reader<'_> {
         for (partition, offset) in self.formatted.drain() {
             self.consumer.mark(&partition, offset);
         }
+    }
+}
+
+/// What a control record says, by its key: a version and a type.
+fn control_type(key: Option<&[u8]>) -> &'static [u8] {
+    match key {
+        Some([_, _, 0, 0]) => b"ABORT",
+        Some([_, _, 0, 1]) => b"COMMIT",
+        _ => b"CONTROL",
     }
 }
 

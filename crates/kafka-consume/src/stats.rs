@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use kafka_core::TopicPartition;
+use kafka_core::{Metric, Metrics, TopicPartition};
 
 use crate::story::Story;
 
@@ -50,11 +50,18 @@ impl Stats {
         story.stats(&format!("{records} records, {rate}/s, lag {}", self.lag()));
     }
 
-    pub(crate) fn finish(&self, story: Story, records: u64) {
+    pub(crate) fn finish(&self, story: Story, records: u64, metrics: &Metrics) {
         if self.at_end {
             let elapsed = self.started.elapsed();
             let rate = rate(records, elapsed);
-            story.stats(&format!("{records} records in {elapsed:.1?}, {rate}/s, lag {}", self.lag()));
+            let requests = |api: &str| metrics.get(Metric::Requests, api);
+            let heartbeats = requests("Heartbeat") + requests("ConsumerGroupHeartbeat");
+            story.stats(&format!(
+                "{records} records in {elapsed:.1?}, {rate}/s, lag {}; {} fetches, {heartbeats} heartbeats, {} commits",
+                self.lag(),
+                requests("Fetch"),
+                requests("OffsetCommit"),
+            ));
         }
     }
 }

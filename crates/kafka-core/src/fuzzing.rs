@@ -27,6 +27,7 @@ pub fn records(data: &[u8]) {
     let answer = Answer {
         bytes: Bytes::copy_from_slice(data),
         aborted: vec![(1, 0)],
+        control_records: true,
         read_committed: data.len().is_multiple_of(2),
         end_offset: 1,
     };

@@ -49,6 +49,8 @@ pub enum Kind {
     List,
     /// One of these words; `|` stands between spellings of the same, the canonical one first.
     Choice(&'static [&'static str]),
+    /// `auto.offset.reset`: a word, or an age.
+    OffsetReset,
     /// Known to other Kafka clients and without effect on this one: any text is let pass.
     Ignored,
 }
@@ -64,6 +66,7 @@ impl fmt::Display for Kind {
             Self::Text | Self::Ignored => f.write_str("any text"),
             Self::Secret => f.write_str("any text (never shown)"),
             Self::List => f.write_str("a list with commas"),
+            Self::OffsetReset => f.write_str("earliest, latest, none, or an age such as by_duration:P1DT12H"),
             Self::Choice(words) => {
                 let canonical = |words: &&'static str| words.split('|').next().unwrap_or_default();
                 f.write_str(&words.iter().map(canonical).collect::<Vec<_>>().join(", "))

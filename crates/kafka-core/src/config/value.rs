@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Secret;
 use super::property::Kind;
+use crate::consumer::reset::ResetPolicy;
 
 /// A value that fits its property.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,10 @@ pub(crate) fn parse(kind: Kind, text: &str) -> Result<Value, String> {
             _ => Err(refuse()),
         },
         Kind::Text | Kind::Ignored => Ok(Value::Text(trimmed.to_owned())),
+        Kind::OffsetReset => match ResetPolicy::parse(trimmed) {
+            Some(_) => Ok(Value::Text(trimmed.to_owned())),
+            None => Err(refuse()),
+        },
         Kind::Secret => Ok(Value::Secret(text.into())),
         Kind::List => {
             let parts = trimmed.split(',').map(str::trim).filter(|part| !part.is_empty());

@@ -31,6 +31,8 @@ pub(crate) struct FetchLimits {
     pub(crate) max_partition_bytes: i32,
     /// `isolation.level=read_committed`.
     pub(crate) read_committed: bool,
+    /// Whether control records are wanted.
+    pub(crate) control_records: bool,
     /// `client.rack`.
     pub(crate) rack: String,
 }
@@ -97,7 +99,7 @@ impl Session {
     pub(crate) fn handle(
         &mut self,
         response: FetchResponse,
-        read_committed: bool,
+        limits: &FetchLimits,
     ) -> Result<Vec<Fetched>, ErrorCode> {
         if let Err(code) = ErrorCode(response.error_code).check() {
             self.reset();
@@ -110,7 +112,7 @@ impl Session {
             self.id = response.session_id;
             self.epoch = if self.epoch == i32::MAX { 1 } else { self.epoch + 1 };
         }
-        Ok(self.read(response, read_committed))
+        Ok(self.read(response, limits))
     }
 
     /// Starts over with a full request, after an error or a lost connection.
@@ -119,7 +121,7 @@ impl Session {
         self.sent.clear();
     }
 
-    fn read(&self, response: FetchResponse, read_committed: bool) -> Vec<Fetched> {
+    fn read(&self, response: FetchResponse, limits: &FetchLimits) -> Vec<Fetched> {
         let names: HashMap<Uuid, &Arc<str>> =
             self.sent.iter().map(|(partition, wanted)| (wanted.topic_id, &partition.topic)).collect();
         let mut all = Vec::new();
@@ -134,7 +136,7 @@ impl Session {
             for data in topic.partitions {
                 let partition = TopicPartition { topic: Arc::clone(&name), partition: data.partition_index };
                 let Some(wanted) = self.sent.get(&partition).copied() else { continue };
-                all.push(read_partition(partition, wanted, data, read_committed));
+                all.push(read_partition(partition, wanted, data, limits));
             }
         }
         all
@@ -145,10 +147,10 @@ fn read_partition(
     partition: TopicPartition,
     wanted: Wanted,
     data: PartitionData,
-    read_committed: bool,
+    limits: &FetchLimits,
 ) -> Fetched {
     let aborted = data.aborted_transactions.unwrap_or_default();
-    let end_offset = if read_committed { data.last_stable_offset } else { data.high_watermark };
+    let end_offset = if limits.read_committed { data.last_stable_offset } else { data.high_watermark };
     Fetched {
         partition,
         wanted,
@@ -157,7 +159,8 @@ fn read_partition(
         answer: Answer {
             bytes: data.records.unwrap_or_default(),
             aborted: aborted.into_iter().map(|one| (one.producer_id.0, one.first_offset)).collect(),
-            read_committed,
+            read_committed: limits.read_committed,
+            control_records: limits.control_records,
             end_offset,
         },
     }
@@ -230,6 +233,7 @@ mod tests {
             min_bytes: 1,
             max_partition_bytes: 1024,
             read_committed: false,
+            control_records: false,
             rack: "r".into(),
         }
     }
@@ -257,12 +261,12 @@ mod tests {
         let first = session.request(wants(&[(0, 5), (1, 5), (2, 5)]), &limits(), 9, 17);
         assert_eq!((first.session_id, first.session_epoch), (0, 0));
         assert_eq!(asked(&first), [(0, 5), (1, 5), (2, 5)]);
-        session.handle(answer(77), false).unwrap();
+        session.handle(answer(77), &limits()).unwrap();
         let second = session.request(wants(&[(0, 5), (1, 8)]), &limits(), 9, 17);
         assert_eq!((second.session_id, second.session_epoch), (77, 1));
         assert_eq!(asked(&second), [(1, 8)]);
         assert_eq!(second.forgotten_topics_data[0].partitions, [2]);
-        session.handle(answer(77), false).unwrap();
+        session.handle(answer(77), &limits()).unwrap();
         let third = session.request(wants(&[(0, 5), (1, 8)]), &limits(), 9, 17);
         assert_eq!((third.session_epoch, asked(&third)), (2, vec![]));
     }
@@ -271,10 +275,10 @@ mod tests {
     fn a_lost_session_starts_over_with_everything() {
         let mut session = Session::default();
         session.request(wants(&[(0, 5)]), &limits(), 9, 17);
-        session.handle(answer(77), false).unwrap();
+        session.handle(answer(77), &limits()).unwrap();
         session.request(wants(&[(0, 6)]), &limits(), 9, 17);
         let lost = answer(0).with_error_code(ErrorCode::FETCH_SESSION_ID_NOT_FOUND.0);
-        assert_eq!(session.handle(lost, false).unwrap_err(), ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+        assert_eq!(session.handle(lost, &limits()).unwrap_err(), ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
         let again = session.request(wants(&[(0, 6)]), &limits(), 9, 17);
         assert_eq!((again.session_id, again.session_epoch, asked(&again)), (0, 0, vec![(0, 6)]));
     }
@@ -285,7 +289,7 @@ mod tests {
         for _ in 0..2 {
             let request = session.request(wants(&[(0, 5)]), &limits(), 9, 17);
             assert_eq!((request.session_epoch, asked(&request)), (0, vec![(0, 5)]));
-            session.handle(answer(0), false).unwrap();
+            session.handle(answer(0), &limits()).unwrap();
         }
     }
 
@@ -293,7 +297,7 @@ mod tests {
     fn a_topic_created_anew_is_forgotten_under_its_old_id_and_asked_for_under_the_new_one() {
         let mut session = Session::default();
         session.request(wants(&[(0, 5)]), &limits(), 9, 17);
-        session.handle(answer(77), false).unwrap();
+        session.handle(answer(77), &limits()).unwrap();
         let mut anew = wants(&[(0, 0)]);
         anew.values_mut().for_each(|wanted| wanted.topic_id = Uuid::from_u128(2));
         let request = session.request(anew, &limits(), 9, 17);
@@ -313,7 +317,7 @@ mod tests {
             FetchableTopicResponse::default().with_topic_id(Uuid::from_u128(id)).with_partitions(partitions)
         };
         let response = answer(1).with_responses(vec![topic(1), topic(5)]);
-        let fetched = session.handle(response, false).unwrap();
+        let fetched = session.handle(response, &limits()).unwrap();
         assert_eq!(fetched.len(), 1);
         assert_eq!(fetched[0].partition, TopicPartition::new("t", 0));
     }
@@ -323,7 +327,7 @@ mod tests {
         for version in <FetchRequest as Api>::MIN..=<FetchRequest as Api>::MAX {
             let mut session = Session::default();
             session.request(wants(&[(0, 5), (1, 5)]), &limits(), 9, version);
-            session.handle(answer(77), false).unwrap();
+            session.handle(answer(77), &limits()).unwrap();
             let request = session.request(wants(&[(0, 6)]), &limits(), 9, version);
             if version < 7 {
                 continue;

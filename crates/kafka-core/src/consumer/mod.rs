@@ -12,6 +12,7 @@ pub(crate) mod offsets;
 mod options;
 mod position;
 mod queue;
+pub(crate) mod reset;
 mod subscription;
 
 pub(crate) use fetch::TOPIC_IDS_FROM;
@@ -22,6 +23,7 @@ pub use handle::{Closer, Consumer, Source};
 pub use lookup::list_offsets;
 pub use offsets::{Committed, OffsetQuery, OffsetToCommit};
 pub use options::{AutoCommit, ConsumerOptions};
-pub use position::{Notice, ResetPolicy, Start};
+pub use position::{Notice, Start};
 pub use queue::Event;
+pub use reset::ResetPolicy;
 pub use subscription::{Subscription, TopicPattern};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::position::ResetPolicy;
+use super::reset::ResetPolicy;
 use crate::config::{Config, property};
 use crate::error::Result;
 
@@ -24,6 +24,8 @@ pub struct ConsumerOptions {
     pub auto_commit: AutoCommit,
     /// `isolation.level=read_committed`.
     pub read_committed: bool,
+    /// Hands out the records that end transactions as well, in batches of their own.
+    pub control_records: bool,
     /// `fetch.max.wait.ms`: how long a broker may wait for `fetch.min.bytes`.
     pub fetch_max_wait: Duration,
     /// `fetch.min.bytes`.
@@ -51,11 +53,9 @@ impl ConsumerOptions {
         const FETCH_MAX_BYTES: i32 = 16 * 1024 * 1024;
         let is_limited = config.is_set(&property::FETCH_MAX_BYTES);
         Ok(Self {
-            reset: match config.get(property::AUTO_OFFSET_RESET) {
-                "earliest" => ResetPolicy::Earliest,
-                "none" => ResetPolicy::Fail,
-                _ => ResetPolicy::Latest,
-            },
+            // What cannot be read was refused when it was set.
+            reset: ResetPolicy::parse(&config.get(property::AUTO_OFFSET_RESET))
+                .unwrap_or(ResetPolicy::Latest),
             auto_commit: match config.get(property::ENABLE_AUTO_COMMIT) {
                 true => AutoCommit {
                     interval: Some(config.get(property::AUTO_COMMIT_INTERVAL_MS)),
@@ -64,6 +64,7 @@ impl ConsumerOptions {
                 false => AutoCommit { interval: None, on_release: false },
             },
             read_committed: config.get(property::ISOLATION_LEVEL) == "read_committed",
+            control_records: false,
             fetch_max_wait: config.get(property::FETCH_MAX_WAIT_MS),
             fetch_min_bytes: config.get(property::FETCH_MIN_BYTES),
             fetch_max_bytes: if is_limited { config.get(property::FETCH_MAX_BYTES) } else { FETCH_MAX_BYTES },

@@ -10,26 +10,16 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::offsets::{Committed, EpochEnd, EpochQuestion, Listing, OffsetQuery};
+use super::reset::ResetPolicy;
 use crate::backoff::Backoff;
 use crate::cluster::Metadata;
 use crate::error::Error;
 use crate::{ErrorCode, Reaction, TopicPartition};
 
+/// How often a partition that does not exist is looked for.
+const GONE_PAUSE: Duration = Duration::from_secs(1);
 /// How long a follower that the leader named is read from before the leader is asked again (`metadata.max.age.ms`).
 const REPLICA_LEASE: Duration = Duration::from_secs(300);
-
-/// What to do where there is no offset to go on from (`auto.offset.reset`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResetPolicy {
-    /// Begin with the first record there is.
-    Earliest,
-    /// Begin at the end.
-    Latest,
-    /// Begin with the first record of at most this age (KIP-1106).
-    ByDuration(Duration),
-    /// Report an error and leave the partition alone.
-    Fail,
-}
 
 /// Where the reading of a partition begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,21 +30,6 @@ pub enum Start {
     Offset(i64),
     /// Where this question leads.
     Query(OffsetQuery),
-}
-
-impl ResetPolicy {
-    /// What to ask the leader for; `None` where that is an error.
-    fn query(self, now_ms: i64) -> Option<OffsetQuery> {
-        match self {
-            Self::Earliest => Some(OffsetQuery::Earliest),
-            Self::Latest => Some(OffsetQuery::Latest),
-            Self::ByDuration(age) => {
-                let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-                Some(OffsetQuery::Time(now_ms.saturating_sub(age)))
-            }
-            Self::Fail => None,
-        }
-    }
 }
 
 /// Something about a partition's position that a user wants to know.
@@ -214,6 +189,8 @@ impl Positions {
                     metadata.partition(partition).and_then(|known| Some((known.leader?, known.leader_epoch)));
                 let Some((leader, current)) = leader else {
                     questions.needs_metadata = true;
+                    // One that is not there may stay away for long.
+                    position.not_before = position.is_gone.then(|| now + GONE_PAUSE);
                     continue;
                 };
                 position.validate_under(current);

@@ -2,9 +2,9 @@
 //!
 //! A record that is printed may be printed again by whoever reads on where the group stands, if its member was killed or
 //! frozen before it had committed it, or printed it after having been frozen without knowing that it was thrown out.
-//! Such a printing is excused. Where brokers come to harm, so is what a member printed that could not commit it: it was
-//! thrown out by a coordinator that had not heard it for the length of its session, or said so when it ended. Of each
-//! record, one printing at most may be without excuse, and one at least there must be.
+//! Such a printing is excused, and so is one by a member that said at its end that it could not commit; where brokers come
+//! to harm, also one by a member that was thrown out by a coordinator that had not heard it for the length of its session.
+//! Of each record, one printing at most may be without excuse, and one at least there must be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

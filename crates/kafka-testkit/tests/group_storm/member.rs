@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use kafka_testkit::{Signal, binary, eventually};
 use tempfile::TempDir;
 
+/// The exit code of a member that could not commit before it left.
+const UNREACHABLE: i32 = 3;
+
 /// What a member said, in order, and what happened to it in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
@@ -204,10 +207,11 @@ impl Member {
             let code = self.child.wait().expect("the child is ours").code();
             self.fate = Fate::Ended;
             self.hear(Instant::now());
-            if self.harms_brokers && code.is_some_and(|code| code != 0) {
-                self.said.push(Said::Harmed);
-            } else {
-                assert_eq!(code, Some(0), "the end of {}", self.name());
+            match code {
+                Some(0) => {}
+                // It said that no coordinator took its last commit in time, as on a machine that is overloaded.
+                Some(UNREACHABLE) => self.said.push(Said::Harmed),
+                code => panic!("{} ended with {code:?}", self.name()),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Kind::{Bool, Choice, Int, List, Millis, Text};
+use super::Kind::{Bool, Choice, Int, List, Millis, OffsetReset, Text};
 
 const MAX_MILLIS: i64 = i32::MAX as i64;
 const MAX_INT: i64 = i32::MAX as i64;
@@ -17,8 +17,7 @@ super::properties! { Consumer;
     SESSION_TIMEOUT_MS: Duration = "session.timeout.ms", Millis(1, MAX_MILLIS), Some("45000"), "The broker takes a member's partitions away when it has heard nothing for so long; the broker limits it (group.min.session.timeout.ms).";
     HEARTBEAT_INTERVAL_MS: Duration = "heartbeat.interval.ms", Millis(1, MAX_MILLIS), Some("3000"), "How often a member shows that it lives; at most a third of session.timeout.ms.";
     MAX_POLL_INTERVAL_MS: Duration = "max.poll.interval.ms", Millis(1, MAX_MILLIS), Some("300000"), "A member that takes no records for so long leaves the group, so that another one can.";
-    MAX_POLL_RECORDS: usize = "max.poll.records", Int(1, MAX_INT), Some("500"), "The most records handed out at once.";
-    AUTO_OFFSET_RESET: &'static str = "auto.offset.reset", Choice(&["earliest|smallest|beginning", "latest|largest|end", "none|error"]), Some("latest"), "Where to begin when the group has no offset or it is out of range: the first record, the end, or an error.";
+    AUTO_OFFSET_RESET: String = "auto.offset.reset", OffsetReset, Some("latest"), "Where to begin when the group has no offset or it is out of range: the first record, the end, the first one of an age at most (KIP-1106), or an error.";
     ENABLE_AUTO_COMMIT: bool = "enable.auto.commit", Bool, Some("true"), "Commits what was handed out and done with, every auto.commit.interval.ms and when leaving.", "auto.commit.enable";
     AUTO_COMMIT_INTERVAL_MS: Duration = "auto.commit.interval.ms", Millis(1, MAX_MILLIS), Some("5000"), "How often offsets are committed.";
     FETCH_MIN_BYTES: i32 = "fetch.min.bytes", Int(0, MAX_INT), Some("1"), "The broker waits until it has so many bytes, for at most fetch.max.wait.ms.";
@@ -26,7 +25,5 @@ super::properties! { Consumer;
     FETCH_MAX_WAIT_MS: Duration = "fetch.max.wait.ms", Millis(0, MAX_MILLIS), Some("500"), "How long the broker waits for fetch.min.bytes.", "fetch.wait.max.ms";
     MAX_PARTITION_FETCH_BYTES: i32 = "max.partition.fetch.bytes", Int(1, MAX_INT), Some("1048576"), "The most bytes of one partition in a fetch answer; a single larger batch is still sent.", "fetch.message.max.bytes";
     ISOLATION_LEVEL: &'static str = "isolation.level", Choice(&["read_uncommitted", "read_committed"]), Some("read_uncommitted"), "read_committed leaves out records of aborted and unfinished transactions.";
-    CHECK_CRCS: bool = "check.crcs", Bool, Some("true"), "Checks every batch's checksum; false saves little and lets damage through.";
-    EXCLUDE_INTERNAL_TOPICS: bool = "exclude.internal.topics", Bool, Some("true"), "Patterns do not match the cluster's internal topics.";
     ALLOW_AUTO_CREATE_TOPICS: bool = "allow.auto.create.topics", Bool, Some("false"), "Reading never creates a topic, whatever is set; accepted so that files can be shared.";
 }

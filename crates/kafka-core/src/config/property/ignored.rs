@@ -61,6 +61,12 @@ ignored! {
         "queue.buffering.max.kbytes" "queue.buffering.backpressure.threshold" "queuing.strategy"
         "sticky.partitioning.linger.ms" "request.timeout.ms.broker" "dr_cb" "dr_msg_cb" "msg_order_cmp"
         "produce.offset.report" "auto.create.topics";
+    Consumer, "No effect: what is handed out at once is one answer's records of a partition, limited in bytes.",
+        "max.poll.records";
+    Consumer, "No effect: checksums are always checked.",
+        "check.crcs";
+    Consumer, "No effect: patterns never match Kafka's own topics.",
+        "exclude.internal.topics";
     Consumer, "No effect here: the consumer has no such knob.",
         "coordinator.query.interval.ms" "group.protocol.type" "enable.auto.offset.store"
         "queued.min.messages" "queued.max.messages.kbytes" "fetch.queue.backoff.ms" "fetch.error.backoff.ms"

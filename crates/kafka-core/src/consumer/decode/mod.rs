@@ -79,8 +79,9 @@ impl PartitionRecords {
         &self.partition
     }
 
-    /// The first offset that is not left out.
-    pub(crate) fn from(&self) -> i64 {
+    /// The offset that was asked for: what is before it is left out.
+    #[must_use]
+    pub fn from(&self) -> i64 {
         self.from
     }
 
@@ -143,6 +144,13 @@ pub struct RecordBatch<'a> {
 }
 
 impl RecordBatch<'_> {
+    /// Whether its one record is the broker's: the end of a transaction. Comes only where it is asked for
+    /// (`ConsumerOptions::control_records`). The key is a version and a type of 16 bits each; type 0 aborts, 1 commits.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        self.header.is_control()
+    }
+
     /// The records, by offset. They borrow from the batch; nothing is copied.
     ///
     /// # Errors
@@ -162,6 +170,8 @@ pub(crate) struct Answer {
     pub(crate) aborted: Vec<(i64, i64)>,
     /// Whether aborted transactions are left out.
     pub(crate) read_committed: bool,
+    /// Whether control batches are handed out as well.
+    pub(crate) control_records: bool,
     /// The end of the partition.
     pub(crate) end_offset: i64,
 }
@@ -199,7 +209,8 @@ pub(crate) fn decode(partition: &TopicPartition, from: i64, answer: Answer) -> R
         }
         found.next_offset = batch.header.next_offset();
         found.last_epoch = batch.header.leader_epoch;
-        if is_wanted && !batch.header.is_control() && batch.header.count > 0 {
+        let is_shown = is_wanted || batch.header.is_control();
+        if is_shown && (answer.control_records || !batch.header.is_control()) && batch.header.count > 0 {
             found.batches.push(batch);
         }
     };

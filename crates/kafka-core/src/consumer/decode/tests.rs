@@ -192,6 +192,15 @@ fn control_batches_are_never_records_but_the_position_passes_them() {
 }
 
 #[test]
+fn control_batches_are_handed_out_where_they_are_asked_for() {
+    let batches = [TestBatch::new(0, &[value(0, "a")]).of(5, TRANSACTIONAL), TestBatch::marker(1, 5, 1)];
+    let asked = Answer { control_records: true, ..answer(&batches) };
+    let found = decode(&partition(), 0, asked).unwrap();
+    let are_control: Vec<_> = found.batches().map(|batch| batch.unwrap().is_control()).collect();
+    assert_eq!(are_control, [false, true]);
+}
+
+#[test]
 fn only_committed_transactions_are_read_under_read_committed() {
     let batches = [
         TestBatch::new(0, &[value(0, "plain")]),

@@ -17,7 +17,7 @@ use crate::consumer::position::Wanted;
 use crate::consumer::queue::Event;
 use crate::error::{Error, Result};
 use crate::wire::{Connection, Lane};
-use crate::{ErrorCode, TopicPartition};
+use crate::{ErrorCode, Metric, TopicPartition};
 
 /// A fetch that is out for so long found no records yet and waits for some.
 pub(super) const SETTLED: Duration = Duration::from_millis(20);
@@ -155,7 +155,7 @@ impl Driver {
             Ok(response) => response,
             Err(error) => return self.source_failed(broker, error, now),
         };
-        match source.session.handle(response, self.limits.read_committed) {
+        match source.session.handle(response, &self.limits) {
             Ok(all) => {
                 source.backoff.reset();
                 for fetched in all {
@@ -189,6 +189,8 @@ impl Driver {
             Err(error) => return self.handle_partition_error(&partition, wanted.offset, error, now),
         };
         let (next_offset, end_offset) = (records.next_offset(), records.end_offset());
+        let lag = u64::try_from(end_offset.saturating_sub(next_offset)).unwrap_or(0);
+        self.metrics().set(Metric::Lag, &partition.to_string(), lag);
         if next_offset > wanted.offset {
             self.positions.handle_fetched(&partition, wanted.offset, next_offset, records.last_epoch());
             records.hold(self.queue.hold(records.bytes()));

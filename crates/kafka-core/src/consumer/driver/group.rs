@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Done, Driver};
-use crate::TopicPartition;
 use crate::consumer::group::{GroupEvent, Membership};
 use crate::consumer::offsets::OffsetToCommit;
 use crate::consumer::position::Start;
 use crate::consumer::queue::{Event, Incarnation};
 use crate::error::{Error, Result};
+use crate::{Metric, TopicPartition};
 
 /// How long the last commit may take when the consumer is closed. It takes milliseconds; a coordinator that is busy or
 /// moving is worth a wait, since what is not committed is read twice.
@@ -86,7 +86,10 @@ impl Driver {
                 }
                 self.queue.push(Event::Lost(partitions));
             }
-            GroupEvent::Rebalanced(rebalance) => self.queue.push(Event::Rebalanced(rebalance)),
+            GroupEvent::Rebalanced(rebalance) => {
+                self.metrics().add(Metric::Rebalances, &rebalance.group, 1);
+                self.queue.push(Event::Rebalanced(rebalance));
+            }
             GroupEvent::Trouble(error) => self.queue.push(Event::Trouble(error)),
             GroupEvent::Failed(error) => self.queue.push(Event::Failed(error)),
         }

@@ -27,10 +27,10 @@ use super::options::ConsumerOptions;
 use super::position::{Notice, Positions, Said, Start, Token};
 use super::queue::{Event, Incarnation, Queue};
 use super::subscription::Subscription;
-use crate::TopicPartition;
 use crate::cluster::{Cluster, Metadata};
 use crate::error::Result;
 use crate::wire::Connection;
+use crate::{Metrics, TopicPartition};
 
 /// How much longer than it may wait for records a broker may stay silent before it is doubted: metadata is learnt anew
 /// then, and where it names another leader the answer is not waited for.
@@ -95,6 +95,7 @@ impl Driver {
             min_bytes: options.fetch_min_bytes,
             max_partition_bytes: options.max_partition_fetch_bytes,
             read_committed: options.read_committed,
+            control_records: options.control_records,
             rack: options.rack.clone().unwrap_or_default(),
         };
         Self {
@@ -139,6 +140,10 @@ impl Driver {
             self.positions.add(partition, start);
         }
         self.queue.push_assigned(names, incarnation);
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.cluster.options().connect.metrics
     }
 
     fn number(&mut self) -> u64 {

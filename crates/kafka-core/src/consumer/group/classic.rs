@@ -22,6 +22,7 @@ use super::member::{Ending, Member, Verdict, position};
 use super::options::GroupOptions;
 use super::protocol;
 use super::state::MemberState;
+use super::steps::Steps;
 use crate::ErrorCode;
 use crate::error::{Error, Result};
 
@@ -55,6 +56,67 @@ pub(super) struct Classic {
     may_change: bool,
 }
 
+impl Steps for Classic {
+    fn member(&self) -> &Member {
+        &self.member
+    }
+
+    fn member_mut(&mut self) -> &mut Member {
+        &mut self.member
+    }
+
+    fn described_members(answer: &Result<Answer>) -> Option<Vec<String>> {
+        requests::described_members(answer)
+    }
+
+    fn send_due(&mut self, now: Instant) {
+        match self.member.state() {
+            MemberState::Unjoined if self.member.retry_at <= now => self.join(now),
+            state if state.is_in_group() && self.member.heartbeat_at <= now => self.heartbeat(now),
+            _ => {}
+        }
+    }
+
+    fn handle_reply(&mut self, answer: Answer, now: Instant, rng: &mut fastrand::Rng) {
+        match answer {
+            Answer::Join(answer) => self.joined(answer, now, rng),
+            Answer::Sync(answer) => self.synced(answer, now, rng),
+            Answer::Heartbeat(answer) => match ErrorCode(answer.error_code) {
+                ErrorCode::NONE => self.member.heard(now),
+                code => self.refused("Heartbeat", code, now, rng),
+            },
+            _ => {}
+        }
+    }
+
+    /// What was under way is lost: who was joining joins again, who is in shows itself at once.
+    fn try_again(&mut self, now: Instant) {
+        match self.member.state() {
+            MemberState::Joining | MemberState::Assigning | MemberState::Syncing => {
+                self.member.retry_at = now;
+                self.member.become_(MemberState::Unjoined);
+            }
+            _ => self.member.heartbeat_at = now,
+        }
+    }
+
+    /// The coordinator does not count this member in any more: what it had is others'.
+    fn expelled(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        self.member.begin_story(now);
+        self.forget_membership();
+        self.member.lose_all();
+        self.member.retry_at = now + self.member.pause(rng);
+        self.member.become_(MemberState::Unjoined);
+    }
+
+    fn step_away(&mut self) {
+        let request = self.leave_request();
+        self.forget_membership();
+        self.member_id = "".into();
+        self.member.step_away(request);
+    }
+}
+
 impl Classic {
     /// A member that will join. `may_change`: where the group does not take it, it asks for the other protocol.
     pub(super) fn new(
@@ -78,10 +140,6 @@ impl Classic {
         }
     }
 
-    pub(super) fn member(&self) -> &Member {
-        &self.member
-    }
-
     pub(super) fn identity(&self) -> Identity {
         Identity { member_id: Arc::clone(&self.member_id), generation: self.generation, is_next_gen: false }
     }
@@ -97,87 +155,7 @@ impl Classic {
         self.member.topics.iter().chain(of_members).cloned().collect()
     }
 
-    /// What is to be done now; to be asked until there is nothing.
-    pub(super) fn poll(&mut self, now: Instant, rng: &mut fastrand::Rng) -> Option<Action> {
-        self.advance(now, rng);
-        self.member.next_action()
-    }
-
-    /// When to poll again where nothing happens.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.member.next_deadline()
-    }
-
-    fn advance(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        if self.member.state().is_final() {
-            return;
-        }
-        self.wake(now, rng);
-        if self.member.tick(now) {
-            return self.step_away();
-        }
-        if self.member.revocation_is_overdue(now) {
-            return self.expelled(now, rng);
-        }
-        if self.member.is_waiting() || !self.member.link.is_known() {
-            return;
-        }
-        match self.member.state() {
-            MemberState::Unjoined if self.member.retry_at <= now => self.join(now),
-            state if state.is_in_group() && self.member.heartbeat_at <= now => self.heartbeat(now),
-            _ => {}
-        }
-    }
-
-    fn wake(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        if self.member.overslept(now) && self.member.state() != MemberState::Leaving {
-            self.expelled(now, rng);
-        }
-    }
-
     // Inputs.
-
-    /// Who the coordinator is.
-    pub(super) fn handle_coordinator(&mut self, found: Result<i32>, now: Instant, rng: &mut fastrand::Rng) {
-        if self.member.handle_coordinator(found, now, rng) {
-            self.try_again(now);
-        }
-    }
-
-    /// The answer to a request, or why there is none.
-    pub(super) fn handle_answer(
-        &mut self,
-        token: u64,
-        answer: Result<Answer>,
-        now: Instant,
-        rng: &mut fastrand::Rng,
-    ) {
-        self.wake(now, rng);
-        if self.member.described(token, requests::described_members(&answer).as_deref()) {
-            return;
-        }
-        if !self.member.takes(token) {
-            return;
-        }
-        if self.member.state() == MemberState::Leaving {
-            return self.member.left();
-        }
-        match answer {
-            Ok(Answer::Join(answer)) => self.joined(answer, now, rng),
-            Ok(Answer::Sync(answer)) => self.synced(answer, now, rng),
-            Ok(Answer::Heartbeat(answer)) => match ErrorCode(answer.error_code) {
-                ErrorCode::NONE => self.member.heard(now),
-                code => self.refused("Heartbeat", code, now, rng),
-            },
-            Ok(_) => {}
-            Err(error) if Member::is_final(&error) => self.member.fail(error),
-            Err(error) => {
-                self.member.link.lost(now, rng);
-                self.member.tell(Told::Trouble(error));
-                self.try_again(now);
-            }
-        }
-    }
 
     /// The partitions of the topics of interest; `asked` where they answer [`Action::LearnTopics`].
     pub(super) fn handle_topics(&mut self, topics: Topics, asked: bool, now: Instant) {
@@ -211,20 +189,6 @@ impl Classic {
         }
     }
 
-    /// The user took records at this instant.
-    pub(super) fn handle_polled(&mut self, at: Instant) {
-        self.member.polled_at = self.member.polled_at.max(at);
-        if self.member.state() == MemberState::Away {
-            self.member.retry_at = at;
-            self.member.become_(MemberState::Unjoined);
-        }
-    }
-
-    /// A commit was refused: something has happened to the membership.
-    pub(super) fn handle_commit_refused(&mut self, now: Instant) {
-        self.member.heartbeat_at = now;
-    }
-
     /// The user wants out.
     pub(super) fn handle_leave(&mut self, now: Instant) {
         let request = self.leave_request();
@@ -238,13 +202,6 @@ impl Classic {
     fn leave_request(&self) -> Option<Request> {
         let is_known = !self.member_id.is_empty() && self.member.options.instance_id.is_none();
         is_known.then(|| self.leave_group())
-    }
-
-    fn step_away(&mut self) {
-        let request = self.leave_request();
-        self.forget_membership();
-        self.member_id = "".into();
-        self.member.step_away(request);
     }
 
     fn join(&mut self, now: Instant) {
@@ -429,29 +386,9 @@ impl Classic {
         }
     }
 
-    /// What was under way is lost: who was joining joins again, who is in shows itself at once.
-    fn try_again(&mut self, now: Instant) {
-        match self.member.state() {
-            MemberState::Joining | MemberState::Assigning | MemberState::Syncing => {
-                self.member.retry_at = now;
-                self.member.become_(MemberState::Unjoined);
-            }
-            _ => self.member.heartbeat_at = now,
-        }
-    }
-
     fn forget_membership(&mut self) {
         self.generation = -1;
         self.leading = None;
-    }
-
-    /// The coordinator does not count this member in any more: what it had is others'.
-    fn expelled(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        self.member.begin_story(now);
-        self.forget_membership();
-        self.member.lose_all();
-        self.member.retry_at = now + self.member.pause(rng);
-        self.member.become_(MemberState::Unjoined);
     }
 
     fn counts(&self) -> BTreeMap<Arc<str>, usize> {

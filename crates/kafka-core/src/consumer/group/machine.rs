@@ -11,6 +11,7 @@ use super::classic::Classic;
 use super::event::{Action, Answer, Identity};
 use super::member::Member;
 use super::next_gen::NextGen;
+use super::steps::Steps;
 use crate::cluster::Metadata;
 use crate::error::Result;
 

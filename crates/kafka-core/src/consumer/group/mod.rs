@@ -18,6 +18,7 @@ pub(crate) mod protocol;
 #[cfg(test)]
 mod simulation;
 mod state;
+mod steps;
 
 use tokio::sync::oneshot;
 

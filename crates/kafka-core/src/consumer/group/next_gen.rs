@@ -19,6 +19,7 @@ use super::event::{Action, Answer, Identity, Request, Told};
 use super::member::{Ending, Member, Verdict};
 use super::options::GroupOptions;
 use super::state::MemberState;
+use super::steps::Steps;
 use crate::error::Result;
 use crate::{ErrorCode, TopicPartition};
 
@@ -52,6 +53,71 @@ pub(super) struct NextGen {
     may_change: bool,
 }
 
+impl Steps for NextGen {
+    fn member(&self) -> &Member {
+        &self.member
+    }
+
+    fn member_mut(&mut self) -> &mut Member {
+        &mut self.member
+    }
+
+    fn described_members(answer: &Result<Answer>) -> Option<Vec<String>> {
+        requests::described_members(answer)
+    }
+
+    fn send_due(&mut self, now: Instant) {
+        match self.member.state() {
+            MemberState::Unjoined if self.member.retry_at <= now => {
+                self.member.become_(MemberState::Joining);
+                self.say_all = true;
+                self.heartbeat(now);
+            }
+            state if state.is_in_group() && self.member.heartbeat_at <= now => self.heartbeat(now),
+            _ => {}
+        }
+    }
+
+    fn handle_reply(&mut self, answer: Answer, now: Instant, rng: &mut fastrand::Rng) {
+        let Answer::ConsumerHeartbeat(answer) = answer else { return };
+        match ErrorCode(answer.error_code) {
+            ErrorCode::NONE => self.beat(answer, now),
+            code => self.refused(code, answer.error_message.map(|text| text.to_string()), now, rng),
+        }
+    }
+
+    /// What was under way is lost: who was joining joins again, who is in says everything at once.
+    fn try_again(&mut self, now: Instant) {
+        self.say_all = true;
+        match self.member.state() {
+            MemberState::Joining => {
+                self.member.retry_at = now;
+                self.member.become_(MemberState::Unjoined);
+            }
+            _ => self.member.heartbeat_at = now,
+        }
+    }
+
+    /// The membership is gone, and what it had is others'. It joins again under a new id: the coordinator may still
+    /// know the old one, and would refuse it at epoch 0 until its session ends. So that one says good-bye.
+    fn expelled(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        self.member.begin_story(now);
+        let goodbye = self.leave_request();
+        self.member.send_aside(goodbye);
+        self.forget_membership();
+        self.member_id = random_id(rng);
+        self.member.lose_all();
+        self.member.retry_at = now + self.member.pause(rng);
+        self.member.become_(MemberState::Unjoined);
+    }
+
+    fn step_away(&mut self) {
+        let request = self.leave_request();
+        self.forget_membership();
+        self.member.step_away(Some(request));
+    }
+}
+
 impl NextGen {
     /// A member that will join under a random id. With a `pattern` (RE2 syntax) the broker finds the topics.
     pub(super) fn new(
@@ -79,10 +145,6 @@ impl NextGen {
         }
     }
 
-    pub(super) fn member(&self) -> &Member {
-        &self.member
-    }
-
     pub(super) fn identity(&self) -> Identity {
         match self.epoch {
             1.. => {
@@ -92,89 +154,7 @@ impl NextGen {
         }
     }
 
-    /// What is to be done now; to be asked until there is nothing.
-    pub(super) fn poll(&mut self, now: Instant, rng: &mut fastrand::Rng) -> Option<Action> {
-        self.advance(now, rng);
-        self.member.next_action()
-    }
-
-    /// When to poll again where nothing happens.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.member.next_deadline()
-    }
-
-    fn advance(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        if self.member.state().is_final() {
-            return;
-        }
-        self.wake(now, rng);
-        if self.member.tick(now) {
-            return self.step_away();
-        }
-        if self.member.revocation_is_overdue(now) {
-            return self.expelled(now, rng);
-        }
-        if self.member.is_waiting() || !self.member.link.is_known() {
-            return;
-        }
-        match self.member.state() {
-            MemberState::Unjoined if self.member.retry_at <= now => {
-                self.member.become_(MemberState::Joining);
-                self.say_all = true;
-                self.heartbeat(now);
-            }
-            state if state.is_in_group() && self.member.heartbeat_at <= now => self.heartbeat(now),
-            _ => {}
-        }
-    }
-
-    fn wake(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        if self.member.overslept(now) && self.member.state() != MemberState::Leaving {
-            self.expelled(now, rng);
-        }
-    }
-
     // Inputs.
-
-    /// Who the coordinator is.
-    pub(super) fn handle_coordinator(&mut self, found: Result<i32>, now: Instant, rng: &mut fastrand::Rng) {
-        if self.member.handle_coordinator(found, now, rng) {
-            self.try_again(now);
-        }
-    }
-
-    /// The answer to a request, or why there is none.
-    pub(super) fn handle_answer(
-        &mut self,
-        token: u64,
-        answer: Result<Answer>,
-        now: Instant,
-        rng: &mut fastrand::Rng,
-    ) {
-        self.wake(now, rng);
-        if self.member.described(token, requests::described_members(&answer).as_deref()) {
-            return;
-        }
-        if !self.member.takes(token) {
-            return;
-        }
-        if self.member.state() == MemberState::Leaving {
-            return self.member.left();
-        }
-        match answer {
-            Ok(Answer::ConsumerHeartbeat(answer)) => match ErrorCode(answer.error_code) {
-                ErrorCode::NONE => self.beat(answer, now),
-                code => self.refused(code, answer.error_message.map(|text| text.to_string()), now, rng),
-            },
-            Ok(_) => {}
-            Err(error) if Member::is_final(&error) => self.member.fail(error),
-            Err(error) => {
-                self.member.link.lost(now, rng);
-                self.member.tell(Told::Trouble(error));
-                self.try_again(now);
-            }
-        }
-    }
 
     /// Topic names by id, as far as they are known; what was known before stays. `asked` where they answer
     /// [`Action::LearnNames`].
@@ -213,20 +193,6 @@ impl NextGen {
         }
     }
 
-    /// The user took records at this instant.
-    pub(super) fn handle_polled(&mut self, at: Instant) {
-        self.member.polled_at = self.member.polled_at.max(at);
-        if self.member.state() == MemberState::Away {
-            self.member.retry_at = at;
-            self.member.become_(MemberState::Unjoined);
-        }
-    }
-
-    /// A commit was refused: something has happened to the membership.
-    pub(super) fn handle_commit_refused(&mut self, now: Instant) {
-        self.member.heartbeat_at = now;
-    }
-
     /// The user wants out.
     pub(super) fn handle_leave(&mut self, now: Instant) {
         let is_member = self.epoch > 0 || self.member.state() == MemberState::Joining;
@@ -236,12 +202,6 @@ impl NextGen {
     }
 
     // Steps.
-
-    fn step_away(&mut self) {
-        let request = self.leave_request();
-        self.forget_membership();
-        self.member.step_away(Some(request));
-    }
 
     fn heartbeat(&mut self, now: Instant) {
         let limit = self.member.options.request_timeout.min(self.member.options.session_timeout);
@@ -370,36 +330,11 @@ impl NextGen {
         self.member.tell(Told::Trouble(error));
     }
 
-    /// What was under way is lost: who was joining joins again, who is in says everything at once.
-    fn try_again(&mut self, now: Instant) {
-        self.say_all = true;
-        match self.member.state() {
-            MemberState::Joining => {
-                self.member.retry_at = now;
-                self.member.become_(MemberState::Unjoined);
-            }
-            _ => self.member.heartbeat_at = now,
-        }
-    }
-
     fn forget_membership(&mut self) {
         self.epoch = 0;
         self.target.clear();
         self.has_part = false;
         self.say_all = true;
-    }
-
-    /// The membership is gone, and what it had is others'. It joins again under a new id: the coordinator may still
-    /// know the old one, and would refuse it at epoch 0 until its session ends. So that one says good-bye.
-    fn expelled(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        self.member.begin_story(now);
-        let goodbye = self.leave_request();
-        self.member.send_aside(goodbye);
-        self.forget_membership();
-        self.member_id = random_id(rng);
-        self.member.lose_all();
-        self.member.retry_at = now + self.member.pause(rng);
-        self.member.become_(MemberState::Unjoined);
     }
 }
 

@@ -198,8 +198,8 @@ mod tests {
             (old.owned, old.generation) = (before[&old.id].clone(), 1);
         }
         let after = assign(&members, &topics);
-        // A tenth of that on a quiet machine, without optimisation; it took minutes when every move looked at all.
-        assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+        // A second on a quiet machine without optimisation; minutes when every move looked at all topics.
+        assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", started.elapsed());
         assert!(after.values().all(|part| part.len() == 100));
         let kept = |old: &Member| after[&old.id].iter().all(|partition| before[&old.id].contains(partition));
         assert!(members[..50].iter().all(kept), "nobody swaps");

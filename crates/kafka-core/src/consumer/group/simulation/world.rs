@@ -12,6 +12,7 @@ use super::super::classic::Classic;
 use super::super::event::{Action, Answer, Request, Told};
 use super::super::next_gen::NextGen;
 use super::super::state::MemberState;
+use super::super::steps::Steps;
 use super::super::{GroupOptions, GroupProtocol};
 use crate::error::{Error, RequestFailure};
 use crate::{ErrorCode, TopicPartition};
