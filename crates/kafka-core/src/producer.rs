@@ -3,10 +3,13 @@
 mod accumulator;
 mod batch;
 mod driver;
+mod epochs;
 mod links;
+mod losses;
 mod options;
 mod output;
 mod partitioner;
+mod pending;
 mod report;
 mod sender;
 mod sequence;

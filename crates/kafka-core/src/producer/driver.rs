@@ -272,15 +272,12 @@ impl Driver {
             let (first, max) = cluster.options().retry_backoff;
             let mut backoff = Backoff::new(first, max);
             loop {
-                match init_producer_id(&cluster, timeout).await {
-                    Err(error) if error.is_retriable() => {
-                        tokio::time::sleep(backoff.next_pause(&mut fastrand::Rng::new())).await;
-                    }
-                    done => {
-                        let _ = events.send(Event::Identified(done));
-                        return;
-                    }
+                let answer = init_producer_id(&cluster, timeout).await;
+                let is_last = answer.as_ref().map_or_else(|error| !error.is_retriable(), |_| true);
+                if events.send(Event::Identified(answer)).is_err() || is_last {
+                    return;
                 }
+                tokio::time::sleep(backoff.next_pause(&mut fastrand::Rng::new())).await;
             }
         });
     }

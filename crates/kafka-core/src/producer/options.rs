@@ -91,8 +91,7 @@ impl ProducerOptions {
         // As in the Java client: weaker acks switch idempotence off, unless it was asked for.
         let asked_for = config.is_set(&property::ENABLE_IDEMPOTENCE);
         let idempotent = config.get(property::ENABLE_IDEMPOTENCE) && (asked_for || acks == Acks::All);
-        let level = config.get(property::COMPRESSION_LEVEL);
-        let level = config.is_set(&property::COMPRESSION_LEVEL).then(|| i32::try_from(level).ok()).flatten();
+        let level = i32::try_from(config.get(property::COMPRESSION_LEVEL)).ok().filter(|level| *level != -1);
         let options = Self {
             acks,
             idempotent,
@@ -137,7 +136,7 @@ impl ProducerOptions {
         if self.delivery_timeout < self.linger {
             return refuse("delivery.timeout.ms must not be below linger.ms");
         }
-        Ok(())
+        self.compression.check()
     }
 
     pub(super) fn limits(&self) -> Limits {

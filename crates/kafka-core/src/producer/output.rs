@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::accumulator::Slot;
-use super::sequence::Pending;
+use super::pending::Pending;
 use crate::TopicPartition;
 use crate::error::Error;
 

@@ -1,6 +1,6 @@
 //! Decides what is sent when: takes due batches from the accumulator, follows leaders, keeps the limit on requests in
-//! flight, begins epochs, gives up what ran out of time. Pure: it asks for connections, metadata and producer ids by
-//! its outputs, and is told what came of it. What an answer means for a batch stands in `settle`.
+//! flight. Pure: it asks for connections, metadata and producer ids by its outputs, and is told what came of it. What an
+//! answer means for a batch stands in `settle`, what is given up in `losses`, producer ids and epochs in `epochs`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -9,9 +9,11 @@ use bytes::Bytes;
 
 use super::accumulator::{Accumulator, Slot};
 use super::batch::Stamp;
+use super::epochs::Identification;
 use super::links::{Broker, Link, SILENCE, broker, connect};
-use super::output::{Lost, Output, SenderOptions, Written, done, timed_out};
-use super::sequence::{Body, Identity, PartitionQueue, Pending};
+use super::output::{Output, SenderOptions, Written};
+use super::pending::{Body, Pending};
+use super::sequence::{Identity, PartitionQueue};
 use crate::TopicPartition;
 use crate::backoff::Backoff;
 use crate::cluster::Metadata;
@@ -24,7 +26,7 @@ const REQUEST_OVERHEAD_BYTES: usize = 1024;
 pub(super) struct Partition {
     pub(super) name: TopicPartition,
     pub(super) queue: PartitionQueue,
-    leader: Option<i32>,
+    pub(super) leader: Option<i32>,
     leader_epoch: i32,
 }
 
@@ -33,13 +35,6 @@ pub(super) struct Partition {
 pub(super) struct Request {
     pub(super) broker: i32,
     pub(super) batches: Vec<(Slot, u64, Stamp)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Identification {
-    Unasked,
-    Asked,
-    Known(Identity),
 }
 
 /// The producer's side of all partitions and brokers.
@@ -51,7 +46,9 @@ pub(crate) struct Sender {
     pub(super) requests: HashMap<u64, Request>,
     pub(super) outputs: VecDeque<Output>,
     pub(super) rng: fastrand::Rng,
-    identity: Identification,
+    pub(super) identity: Identification,
+    /// Why there is no identity yet.
+    pub(super) identity_error: Option<Error>,
     next_batch: u64,
     next_request: u64,
     /// The earliest time for the next question for metadata.
@@ -61,9 +58,9 @@ pub(crate) struct Sender {
     failure: Option<Error>,
     /// Why the open transaction can only be aborted.
     pub(super) transaction_error: Option<Error>,
-    wrote_in_transaction: bool,
+    pub(super) wrote_in_transaction: bool,
     /// The open transaction is being aborted: what is not under way is given up.
-    aborting: bool,
+    pub(super) aborting: bool,
 }
 
 impl Sender {
@@ -76,6 +73,7 @@ impl Sender {
             outputs: VecDeque::new(),
             rng,
             identity: Identification::Unasked,
+            identity_error: None,
             next_batch: 0,
             next_request: 0,
             refresh_not_before: None,
@@ -107,153 +105,49 @@ impl Sender {
         self.outputs.pop_front()
     }
 
-    /// Batches whose `delivery.timeout.ms` is over.
-    fn give_up_old(&mut self, accumulator: &mut Accumulator, now: Instant) {
-        let limit = self.options.delivery_timeout;
-        let Some(created_before) = now.checked_sub(limit) else { return };
-        for partition in self.partitions.values_mut() {
-            while let Some(id) = partition.queue.oldest_before(created_before)
-                && let Some(mut batch) = partition.queue.give_up(id)
-            {
-                let broker = partition.leader.and_then(|leader| self.brokers.get(&leader));
-                let last = batch.last_error.take().or_else(|| broker?.last_error.clone());
-                let error = timed_out(&partition.name, limit, last);
-                let possibly_written = batch.maybe_written || batch.in_flight.is_some();
-                self.transaction_error = self.transaction_error.take().or_else(|| Some(error.clone()));
-                let outcome = Err(Lost { error, possibly_written });
-                self.outputs.push_back(done(partition.name.clone(), batch, outcome));
-            }
-        }
-        for slot in accumulator.filled().collect::<Vec<_>>() {
-            while let Some(old) = accumulator.take_older(slot, created_before) {
-                let partition = accumulator.name(slot);
-                let leader = self.partitions.get(&slot).and_then(|partition| partition.leader);
-                let last = leader.and_then(|leader| self.brokers.get(&leader)?.last_error.clone());
-                let error = timed_out(&partition, limit, last);
-                self.transaction_error = self.transaction_error.take().or_else(|| Some(error.clone()));
-                let outcome = Err(Lost { error, possibly_written: false });
-                self.outputs.push_back(done(partition, Pending::new(old), outcome));
-            }
-        }
-    }
-
-    /// Gives up the batches for which `is_dropped`, and all that wait in the accumulator.
-    fn drop_queued(
-        &mut self,
-        accumulator: &mut Accumulator,
-        error: &Error,
-        is_dropped: impl Fn(&Pending) -> bool,
-    ) {
-        let lost = |possibly_written| Err(Lost { error: error.clone(), possibly_written });
-        for partition in self.partitions.values_mut() {
-            let ids: Vec<u64> =
-                partition.queue.batches().filter(|b| is_dropped(b)).map(|batch| batch.id).collect();
-            for batch in ids.into_iter().filter_map(|id| partition.queue.give_up(id)) {
-                let outcome = lost(batch.maybe_written || batch.in_flight.is_some());
-                self.outputs.push_back(done(partition.name.clone(), batch, outcome));
-            }
-        }
-        for slot in accumulator.filled().collect::<Vec<_>>() {
-            while let Some(batch) = accumulator.take(slot) {
-                let name = accumulator.name(slot);
-                self.outputs.push_back(done(name, Pending::new(batch), lost(false)));
-            }
-        }
-    }
-
-    /// Moves partitions with a gap to a new epoch, as soon as they may.
-    fn begin_epochs(&mut self) {
-        if !self.options.idempotent {
-            return;
-        }
-        // A transactional producer gets its identity from its coordinator.
-        if self.identity == Identification::Unasked && !self.options.transactional {
-            self.identity = Identification::Asked;
-            self.outputs.push_back(Output::Identify);
-        }
-        let waiting = self.partitions.values_mut().filter(|partition| partition.queue.wants_new_epoch());
-        for partition in waiting {
-            if self.options.transactional {
-                // The coordinator alone gives out epochs: the transaction has to be aborted.
-                for id in partition.queue.batches().map(|batch| batch.id).collect::<Vec<_>>() {
-                    let Some(mut batch) = partition.queue.give_up(id) else { continue };
-                    let last = batch.last_error.take();
-                    let error = last.unwrap_or(Error::Closed("the transaction"));
-                    self.transaction_error = self.transaction_error.take().or_else(|| Some(error.clone()));
-                    let outcome = Err(Lost { error, possibly_written: false });
-                    self.outputs.push_back(done(partition.name.clone(), batch, outcome));
-                }
-                partition.queue.begin_epoch(None);
-                continue;
-            }
-            match self.identity {
-                Identification::Known(Identity { producer_id, epoch }) if epoch < i16::MAX => {
-                    let next = Identity { producer_id, epoch: epoch + 1 };
-                    self.identity = Identification::Known(next);
-                    partition.queue.begin_epoch(Some(next));
-                }
-                Identification::Known(_) => {
-                    self.identity = Identification::Asked;
-                    self.outputs.push_back(Output::Identify);
-                    partition.queue.begin_epoch(None);
-                }
-                // The next identity will do: it is a new one in any case.
-                _ => partition.queue.begin_epoch(None),
-            }
-        }
-    }
-
-    /// Moves batches from the accumulator into their partition's queue: full ones early, so that they are compressed
-    /// by their turn; open ones only when they can leave at once, since they may still grow.
+    /// Moves batches from the accumulator into their partition's queue.
     fn take_due(&mut self, accumulator: &mut Accumulator, now: Instant) {
         for slot in accumulator.filled().collect::<Vec<_>>() {
-            let Some(partition) = self.partitions.get_mut(&slot) else {
-                self.wants_refresh = true;
-                continue;
-            };
-            while accumulator.has_full(slot) && partition.queue.has_room() {
-                let Some(batch) = accumulator.take(slot) else { break };
-                enqueue(
-                    partition,
-                    slot,
-                    Pending::new(batch),
-                    &self.options,
-                    &mut self.next_batch,
-                    &mut self.outputs,
-                );
-            }
-            if accumulator.due(slot, now).is_none() || accumulator.has_full(slot) {
-                continue;
-            }
-            let Some(leader) = partition.leader else {
-                self.wants_refresh = true;
-                continue;
-            };
-            let broker = broker(&mut self.brokers, leader, now);
-            connect(broker, leader, now, &mut self.outputs);
-            if broker.can_take(now, self.options.max_in_flight)
-                && partition.queue.wants_more(now)
+            while self.has_use_for(slot, accumulator, now)
+                && let Some(partition) = self.partitions.get_mut(&slot)
                 && let Some(batch) = accumulator.take(slot)
             {
-                enqueue(
-                    partition,
-                    slot,
-                    Pending::new(batch),
-                    &self.options,
-                    &mut self.next_batch,
-                    &mut self.outputs,
-                );
+                self.next_batch += 1;
+                let mut batch = Pending { id: self.next_batch, ..Pending::new(batch) };
+                pack_or_pass(&mut batch, slot, &self.options, &mut self.outputs);
+                partition.queue.push(batch);
             }
         }
+    }
+
+    /// Whether the slot's next batch shall be taken: a full one early, so that it is compressed by its turn; an open one
+    /// only when it can leave at once, since it may still grow.
+    fn has_use_for(&mut self, slot: Slot, accumulator: &Accumulator, now: Instant) -> bool {
+        let Some(partition) = self.partitions.get(&slot) else {
+            self.wants_refresh = true;
+            return false;
+        };
+        if accumulator.has_full(slot) {
+            return partition.queue.has_room();
+        }
+        if accumulator.due(slot, now).is_none() {
+            return false;
+        }
+        let Some(leader) = partition.leader else {
+            self.wants_refresh = true;
+            return false;
+        };
+        let broker = broker(&mut self.brokers, leader, now);
+        connect(broker, leader, now, &mut self.outputs);
+        broker.can_take(now, self.options.max_in_flight) && partition.queue.wants_more(now)
     }
 
     /// Makes requests of what may go: for each broker the oldest batches first, one for each partition.
     fn send(&mut self, now: Instant) {
-        let identity = match self.identity {
-            Identification::Known(identity) => Some(identity),
-            _ if self.options.idempotent => return,
-            _ => None,
-        };
+        let identity = self.identity();
+        if self.options.idempotent && identity.is_none() {
+            return;
+        }
         loop {
             let mut ready: BTreeMap<i32, Vec<(Instant, Slot, u64, usize)>> = BTreeMap::new();
             for (slot, partition) in
@@ -392,36 +286,9 @@ impl Sender {
         }
     }
 
-    /// A producer id came, or will never come.
-    pub(crate) fn handle_identity(&mut self, answer: Result<Identity, Error>) {
-        match answer {
-            Ok(identity) => self.identity = Identification::Known(identity),
-            Err(error) => self.fail(error),
-        }
-    }
-
-    /// Takes the identity that the transaction coordinator gave for the next transaction.
-    pub(crate) fn begin_transaction(&mut self, identity: Identity) {
-        self.identity = Identification::Known(identity);
-        self.transaction_error = None;
-        self.wrote_in_transaction = false;
-        self.aborting = false;
-        for partition in self.partitions.values_mut() {
-            partition.queue.begin_epoch(None);
-        }
-    }
-
     /// Gives up everything that is not under way, until the next transaction begins.
     pub(crate) fn abort(&mut self) {
         self.aborting = true;
-    }
-
-    /// The identity in use, once there is one.
-    pub(crate) fn identity(&self) -> Option<Identity> {
-        match self.identity {
-            Identification::Known(identity) => Some(identity),
-            _ => None,
-        }
     }
 
     /// Why the open transaction can only be aborted, where it can.
@@ -477,20 +344,6 @@ impl Sender {
         self.next_batch += 1;
         self.next_batch
     }
-}
-
-fn enqueue(
-    partition: &mut Partition,
-    slot: Slot,
-    mut batch: Pending,
-    options: &SenderOptions,
-    next_id: &mut u64,
-    outputs: &mut VecDeque<Output>,
-) {
-    *next_id += 1;
-    batch.id = *next_id;
-    pack_or_pass(&mut batch, slot, options, outputs);
-    partition.queue.push(batch);
 }
 
 /// Has a batch compressed, where batches are.

@@ -8,10 +8,10 @@ use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 
 use super::accumulator::{Accumulator, ClosedBatch, Slot, Waiter};
 use super::batch::{BatchBuilder, Stamp};
-use super::output::{Lost, Written, done};
+use super::output::{Written, done};
+use super::pending::{Body, Pending};
 use super::report::read_back;
 use super::sender::{Sender, pack_or_pass};
-use super::sequence::{Body, Pending};
 use crate::error::{Error, RequestFailure, Result};
 use crate::record::RecordRef;
 use crate::wire::Api;
@@ -132,10 +132,9 @@ impl Sender {
             batch.in_flight = None;
             batch.maybe_written |= possibly_written;
         }
+        let name = partition.name.clone();
         if let Some(batch) = partition.queue.give_up(id) {
-            self.transaction_error = self.transaction_error.take().or_else(|| Some(error.clone()));
-            let lost = Lost { error, possibly_written: batch.maybe_written };
-            self.outputs.push_back(done(partition.name.clone(), batch, Err(lost)));
+            self.lose(name, batch, error);
         }
     }
 

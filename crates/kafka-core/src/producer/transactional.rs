@@ -14,11 +14,12 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::driver::Command;
+use super::links::SILENCE;
 use super::sequence::Identity;
 use super::transaction::State;
 use super::{DeliveryHandler, Producer, ProducerOptions};
 use crate::backoff::Backoff;
-use crate::cluster::CoordinatorKind;
+use crate::cluster::{Cluster, CoordinatorKind};
 use crate::consumer::OffsetToCommit;
 use crate::error::{Error, RequestFailure, Result};
 use crate::wire::{Api, Connection, Lane};
@@ -246,14 +247,36 @@ impl TransactionalProducer {
         request: R,
         code: impl Fn(&R::Response) -> i16,
     ) -> Result<R::Response> {
-        let broker = self.producer.cluster.coordinator(kind, key).await?;
-        let connection = self.producer.cluster.connect(&broker, Lane::Produce).await?;
-        check_level::<R>(&connection)?;
-        let answer = connection.send_within(request, self.producer.options.request_timeout).await?;
+        let cluster = &self.producer.cluster;
+        let broker = cluster.coordinator(kind, key).await?;
+        let exchange = async {
+            let connection = cluster.connect(&broker, Lane::Produce).await?;
+            check_level::<R>(&connection)?;
+            connection.send_within(request, self.producer.options.request_timeout).await
+        };
+        let answer = tokio::select! {
+            answer = exchange => answer?,
+            () = another_coordinator(cluster, kind, key, broker.id) => {
+                let failure = RequestFailure::Disconnected("it is silent, and another broker coordinates now".into());
+                let broker = format!("{} (node {})", broker.address, broker.id).into();
+                return Err(Error::Request { broker, api: R::NAME, failure });
+            }
+        };
         let subject = || format!("transactional id {}", self.id);
         let failed = |code| Error::broker(R::NAME, subject(), code, None);
         ErrorCode(code(&answer)).check().map_err(failed)?;
         Ok(answer)
+    }
+}
+
+/// Waits until another broker than `known` coordinates: a frozen one must not hold up what its successor can answer.
+async fn another_coordinator(cluster: &Cluster, kind: CoordinatorKind, key: &str, known: i32) {
+    loop {
+        tokio::time::sleep(SILENCE).await;
+        cluster.forget_coordinator(kind, key);
+        if cluster.coordinator(kind, key).await.is_ok_and(|broker| broker.id != known) {
+            return;
+        }
     }
 }
 
