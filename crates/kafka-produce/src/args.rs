@@ -131,7 +131,7 @@ pub(crate) struct RecordArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Sending")]
 pub(crate) struct SendingArgs {
-    /// none, gzip, snappy, lz4 or zstd, with a level: zstd:3
+    /// none, gzip, snappy, lz4 or zstd; gzip has levels 1 to 9: gzip:9
     #[arg(short = 'z', long, value_name = "CODEC[:LEVEL]")]
     pub(crate) compression: Option<String>,
     /// At most so many records a second

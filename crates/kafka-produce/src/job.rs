@@ -251,8 +251,8 @@ mod tests {
             connection(&args, true).unwrap().property
         };
         assert_eq!(
-            properties(&["-z", "zstd:3"]),
-            ["compression.type=zstd", "compression.level=3", "linger.ms=0"]
+            properties(&["-z", "gzip:9"]),
+            ["compression.type=gzip", "compression.level=9", "linger.ms=0"]
         );
         assert_eq!(properties(&["-X", "linger.ms=9"]), ["linger.ms=9"]);
     }

@@ -84,8 +84,26 @@ impl FromStr for Codec {
 pub struct Compression {
     /// Which.
     pub codec: Codec,
-    /// 1 to 9 for gzip (default 6); snappy and lz4 have one level only. `None` is the codec's default.
+    /// 1 to 9 for gzip (default 6); the other codecs have one level only here. `None` is the codec's default.
     pub level: Option<i32>,
+}
+
+impl Compression {
+    /// Refuses a level that would mean nothing.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the levels that there are.
+    pub fn check(&self) -> Result<()> {
+        match (self.codec, self.level) {
+            (_, None) | (Codec::None, _) | (Codec::Gzip, Some(1..=9)) => Ok(()),
+            (Codec::Gzip, Some(level)) => {
+                Err(Error::Config(format!("compression.level: gzip has the levels 1 to 9, not {level}")))
+            }
+            (codec, Some(level)) => Err(Error::Config(format!(
+                "compression.level: {codec} has one level here, so {level} would mean nothing; leave it out"
+            ))),
+        }
+    }
 }
 
 impl From<Codec> for Compression {
@@ -106,5 +124,16 @@ mod tests {
         }
         assert_eq!(Codec::from_attributes(5), None);
         assert!("brotli".parse::<Codec>().is_err());
+    }
+
+    #[test]
+    fn a_level_means_something_or_is_refused() {
+        let check = |codec, level| Compression { codec, level }.check();
+        assert!(Codec::ALL.into_iter().all(|codec| check(codec, None).is_ok()));
+        assert!(check(Codec::Gzip, Some(1)).is_ok() && check(Codec::Gzip, Some(9)).is_ok());
+        for (codec, level) in [(Codec::Gzip, 10), (Codec::Zstd, 3), (Codec::Lz4, 1), (Codec::Snappy, 1)] {
+            let refusal = check(codec, Some(level)).unwrap_err().to_string();
+            assert!(refusal.contains(codec.name()) && refusal.contains(&level.to_string()), "{refusal}");
+        }
     }
 }
