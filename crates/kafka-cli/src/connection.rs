@@ -92,6 +92,8 @@ impl ConnectionArgs {
             property::DEFAULT_API_TIMEOUT_MS,
             property::REQUEST_TIMEOUT_MS,
             property::SOCKET_CONNECTION_SETUP_TIMEOUT_MS,
+            property::MAX_BLOCK_MS,
+            property::DELIVERY_TIMEOUT_MS,
         ] {
             let millis = config.get(property).min(limit).as_millis();
             config.set_from(property.name(), &millis.to_string(), Origin::Flag("--timeout".into()))?;

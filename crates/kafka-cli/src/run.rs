@@ -22,7 +22,10 @@ pub fn run<A: Parser>(body: impl FnOnce(A) -> anyhow::Result<Exit>) -> ExitCode 
     };
     let exit = body(arguments).unwrap_or_else(|error| report(&error));
     match std::io::stdout().flush() {
-        Err(error) => report(&anyhow::Error::from(error).context("writing to stdout")).into(),
-        Ok(()) => exit.into(),
+        // A closed stdout takes nothing away from what the run says of itself.
+        Err(error) if exit == Exit::Done => {
+            report(&anyhow::Error::from(error).context("writing to stdout")).into()
+        }
+        _ => exit.into(),
     }
 }

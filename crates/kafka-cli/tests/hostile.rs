@@ -55,3 +55,8 @@ fn survive_all(tool: &str, arguments: &[&str]) {
 fn kafka_admin_survives_every_lie() {
     survive_all("kafka-admin", &["list-topics"]);
 }
+
+#[test]
+fn kafka_produce_survives_every_lie() {
+    survive_all("kafka-produce", &["a", "--raw"]);
+}

@@ -82,7 +82,7 @@ fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
     let failed = Failed::new(args.report.failed_file.as_deref(), &voice);
     let deliveries = Deliveries::new(acks, failed, voice.clone());
     let gate = Arc::new(Gate::default());
-    let sink = Sink::open(session, job.partitioner, Arc::clone(&gate), deliveries.handler()?)?;
+    let sink = Sink::open(session, job.partitioner, Arc::clone(&gate), deliveries.clone())?;
     let limit = sink.record_limit().saturating_mul(LINE_PER_RECORD);
     let (progress, size) = (Arc::new(Progress::default()), job.sources.size());
     let stream = Stream {
@@ -115,7 +115,7 @@ fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
     let is_whole = matches!(ended, Some(Ok(End::Read))) && deliveries.tally().is_clean();
     let transaction = match failed_commit.and_then(|failed| failed.try_recv().ok()) {
         Some(error) => Err(error),
-        None => end_transaction(&sink, is_whole || job.commit_every.is_some()),
+        None => end_transaction(&sink, &deliveries, is_whole || job.commit_every.is_some()),
     };
     if let Some(watch) = watch {
         watch.stop();
@@ -132,7 +132,7 @@ fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
 }
 
 /// Commits what was sent since the last commit, or aborts it.
-fn end_transaction(sink: &Sink, is_committed: bool) -> Result<()> {
+fn end_transaction(sink: &Sink, deliveries: &Deliveries, is_committed: bool) -> Result<()> {
     if !sink.is_transactional() {
         return Ok(());
     }
@@ -141,7 +141,8 @@ fn end_transaction(sink: &Sink, is_committed: bool) -> Result<()> {
     }
     sink.abort()?;
     let message = "not all of it could be sent: the transaction was aborted, none of its records is visible";
-    Err(Failure::new(Exit::Failed, message).into())
+    let exit = deliveries.tally().exit();
+    Err(Failure::new(if exit == Exit::Done { Exit::Failed } else { exit }, message).into())
 }
 
 /// Commits from time to time, also while no input comes. A commit that fails closes the gate, so that no record comes
@@ -172,7 +173,7 @@ fn type_lines(session: &Session, job: Job, args: &Args) -> Result<Exit> {
     let failed = Failed::new(args.report.failed_file.as_deref(), &voice);
     let deliveries = Deliveries::new(acks, failed, voice.clone());
     let gate = Arc::new(Gate::default());
-    let sink = Sink::open(session, job.partitioner, Arc::clone(&gate), deliveries.handler()?)?;
+    let sink = Sink::open(session, job.partitioner, Arc::clone(&gate), deliveries.clone())?;
     let typing = Typing {
         topic: sink.topic(&job.topic)?,
         recipe: job.recipe,
@@ -205,5 +206,12 @@ fn finish(deliveries: &Deliveries, topic: &str, report: &ReportArgs, voice: &Voi
     }
     let exit = tally.exit();
     drop(tally);
-    told.map(|()| exit)
+    match told {
+        // A closed stdout is a normal end only where the records went well.
+        Err(error) if exit != Exit::Done => {
+            voice.say(&kafka_cli::exit::one_line(&error));
+            Ok(exit)
+        }
+        told => told.map(|()| exit),
+    }
 }

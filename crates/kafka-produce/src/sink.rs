@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Result;
 use kafka_cli::Session;
 use kafka_core::config::property;
-use kafka_core::producer::{
-    DeliveryHandler, Partitioner, Producer, ProducerOptions, ProducerTopic, TransactionalProducer,
-};
+use kafka_core::producer::{Partitioner, Producer, ProducerOptions, ProducerTopic, TransactionalProducer};
 use kafka_core::{Error, RecordRef};
 use tokio::runtime::Handle;
 
+use crate::deliveries::Deliveries;
 use crate::gate::Gate;
+use crate::tally::TransactionEnd;
 
 /// `buffer.memory` where the user says nothing: room for five full requests and for what is read meanwhile.
 const BUFFER_BYTES: usize = 16 * 1024 * 1024;
@@ -33,21 +33,22 @@ pub(crate) struct Sink {
     producer: Producer,
     /// Where there is a transactional id.
     transactions: Option<Arc<Mutex<TransactionalProducer>>>,
+    deliveries: Deliveries,
     network: Handle,
     gate: Arc<Gate>,
     record_limit: usize,
 }
 
 impl Sink {
-    /// Nothing is sent yet. `handler` hears of every batch.
+    /// Nothing is sent yet. `deliveries` hears of every batch and of the end of every transaction.
     ///
     /// # Errors
-    /// Options that contradict each other.
+    /// Options that contradict each other; the transactional id cannot be used.
     pub(crate) fn open(
         session: &Session,
         partitioner: Option<Partitioner>,
         gate: Arc<Gate>,
-        handler: DeliveryHandler,
+        deliveries: Deliveries,
     ) -> Result<Self> {
         let mut options = ProducerOptions::from_config(session.client.config())?;
         options.partitioner = partitioner.unwrap_or(options.partitioner);
@@ -56,9 +57,11 @@ impl Sink {
         }
         let network = session.runtime.handle().clone();
         let record_limit = options.max_request_bytes;
+        let handler = deliveries.handler()?;
         let (producer, transactions) = {
             let _inside = network.enter();
             if options.transactional_id.is_some() {
+                deliveries.tally().expect_transactions();
                 let init = TransactionalProducer::init(&session.client, options, Some(handler));
                 let transactions = session.runtime.block_on(init)?;
                 (transactions.producer().clone(), Some(Arc::new(Mutex::new(transactions))))
@@ -66,7 +69,7 @@ impl Sink {
                 (Producer::new(&session.client, options, Some(handler))?, None)
             }
         };
-        Ok(Self { producer, transactions, network, gate, record_limit })
+        Ok(Self { producer, transactions, deliveries, network, gate, record_limit })
     }
 
     /// The bytes of the largest record (`max.request.size`).
@@ -151,10 +154,14 @@ impl Sink {
     /// Nothing of the transaction is visible, or, after a time-out, that is not known.
     pub(crate) fn commit(&self) -> Result<()> {
         let Some(mut transactions) = self.transactions() else { return Ok(()) };
-        let Err(error) = self.network.block_on(transactions.commit()) else { return Ok(()) };
-        // The first error says more than what becomes of the abort.
-        let _ = self.network.block_on(transactions.abort());
-        Err(error.into())
+        let outcome = self.network.block_on(transactions.commit());
+        let end = match outcome {
+            Ok(()) => TransactionEnd::Committed,
+            // The first error says more than that of an abort that fails as well.
+            Err(_) => self.end_by_abort(&mut transactions).0,
+        };
+        self.deliveries.tally().end_transaction(end);
+        Ok(outcome?)
     }
 
     /// Makes the transaction's records invisible for good.
@@ -163,7 +170,17 @@ impl Sink {
     /// No answer: the broker aborts it when `transaction.timeout.ms` is over.
     pub(crate) fn abort(&self) -> Result<()> {
         let Some(mut transactions) = self.transactions() else { return Ok(()) };
-        Ok(self.network.block_on(transactions.abort())?)
+        let (end, outcome) = self.end_by_abort(&mut transactions);
+        self.deliveries.tally().end_transaction(end);
+        Ok(outcome?)
+    }
+
+    fn end_by_abort(
+        &self,
+        transactions: &mut TransactionalProducer,
+    ) -> (TransactionEnd, kafka_core::Result<()>) {
+        let outcome = self.network.block_on(transactions.abort());
+        (if outcome.is_ok() { TransactionEnd::Aborted } else { TransactionEnd::Unknown }, outcome)
     }
 
     /// Commits and begins the next transaction.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use kafka_cli::{Exit, Failure};
 use kafka_core::RecordRef;
 use kafka_core::producer::ProducerTopic;
 
@@ -161,11 +162,11 @@ impl Stream {
             self.left -= 1;
             let count = self.progress.records.fetch_add(1, Ordering::Relaxed) + 1;
             if self.tee && outcome.is_ok() {
-                let mut stdout = std::io::stdout().lock();
-                stdout
-                    .write_all(piece)
-                    .and_then(|()| stdout.write_all(b"\n"))
-                    .context("writing to stdout")?;
+                tee(piece).map_err(|error| {
+                    // Not a normal end as for a reader: what is still to come would go unsent without a word.
+                    let message = format!("stopped behind {}: writing to stdout: {error}", run.place());
+                    Failure::new(Exit::Failed, message)
+                })?;
             }
             let record = (partition, &draft.record);
             let halt = judge(outcome, &self.deliveries, &self.topic, || run.place(), record)?;
@@ -191,6 +192,12 @@ impl Stream {
         }
         false
     }
+}
+
+fn tee(piece: &[u8]) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(piece)?;
+    stdout.write_all(b"\n")
 }
 
 #[inline]

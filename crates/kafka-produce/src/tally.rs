@@ -9,10 +9,24 @@ use kafka_core::ErrorKind;
 /// More partitions than this are only counted at the end.
 const LISTED_PARTITIONS: usize = 12;
 
+/// How a transaction ended, as far as its producer knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransactionEnd {
+    /// Readers of committed records see it.
+    Committed,
+    /// They never will.
+    Aborted,
+    /// The coordinator was asked and gave no answer.
+    Unknown,
+}
+
 /// The records of one partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Count {
+    /// Acknowledged, and where there are transactions committed.
     sent: u64,
+    /// Acknowledged in the open transaction.
+    open: u64,
     failed: u64,
     possibly_written: u64,
     /// The last reason for a failure.
@@ -23,6 +37,11 @@ struct Count {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     partitions: BTreeMap<(String, i32), Count>,
+    is_transactional: bool,
+    /// Records of aborted transactions.
+    aborted: u64,
+    /// Records of transactions of which nobody knows how they ended.
+    unknown: u64,
     /// Lines that could not be read.
     unreadable: u64,
     /// Records that the producer did not take.
@@ -31,9 +50,28 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// From now on what is sent counts when its transaction is committed.
+    pub(crate) fn expect_transactions(&mut self) {
+        self.is_transactional = true;
+    }
+
     /// The broker has them.
     pub(crate) fn sent(&mut self, topic: &str, partition: i32, records: u64) {
-        self.count(topic, partition).sent += records;
+        let is_transactional = self.is_transactional;
+        let count = self.count(topic, partition);
+        *(if is_transactional { &mut count.open } else { &mut count.sent }) += records;
+    }
+
+    /// What was sent since the last call has this fate.
+    pub(crate) fn end_transaction(&mut self, end: TransactionEnd) {
+        for count in self.partitions.values_mut() {
+            let records = std::mem::take(&mut count.open);
+            match end {
+                TransactionEnd::Committed => count.sent += records,
+                TransactionEnd::Aborted => self.aborted += records,
+                TransactionEnd::Unknown => self.unknown += records,
+            }
+        }
     }
 
     /// The broker has them not, or perhaps.
@@ -69,7 +107,7 @@ impl Tally {
         self.partitions.entry((topic.to_owned(), partition)).or_default()
     }
 
-    /// The records that were acknowledged.
+    /// The records that were acknowledged, and where there are transactions committed.
     pub(crate) fn total_sent(&self) -> u64 {
         self.partitions.values().map(|count| count.sent).sum()
     }
@@ -79,9 +117,9 @@ impl Tally {
         self.partitions.values().map(|count| count.failed).sum()
     }
 
-    /// Whether everything that was read was acknowledged.
+    /// Whether everything that was read was acknowledged, and no transaction is known to have ended otherwise.
     pub(crate) fn is_clean(&self) -> bool {
-        self.unreadable + self.refused + self.total_failed() == 0
+        self.unreadable + self.refused + self.total_failed() + self.aborted + self.unknown == 0
     }
 
     /// How the run ends.
@@ -105,6 +143,15 @@ impl Tally {
             let _ = write!(line, ": {}", count.reason.as_deref().unwrap_or("unknown"));
             lines.push(line);
         }
+        if self.aborted > 0 {
+            lines.push(format!(
+                "aborted: {}, never seen by readers of committed records",
+                records(self.aborted)
+            ));
+        }
+        if self.unknown > 0 {
+            lines.push(format!("not known to be committed: {}", records(self.unknown)));
+        }
         if self.refused > 0 {
             lines.push(format!("not sent: {}", records(self.refused)));
         }
@@ -118,7 +165,8 @@ impl Tally {
     fn sent_line(&self, topic: &str) -> String {
         let sent: Vec<_> = self.partitions.iter().filter(|(_, count)| count.sent > 0).collect();
         let is_one_topic = sent.iter().all(|((name, _), _)| name == topic);
-        let mut line = format!("sent {}", records(self.total_sent()));
+        let verb = if self.is_transactional { "committed" } else { "sent" };
+        let mut line = format!("{verb} {}", records(self.total_sent()));
         if is_one_topic {
             let _ = write!(line, " to {topic}");
         }
@@ -156,6 +204,32 @@ mod tests {
         assert_eq!(tally.report("t"), ["sent 6 records: t[0] 3, t[1] 2, u[0] 1"]);
         (0..20).for_each(|partition| tally.sent("t", partition, 1));
         assert!(tally.report("t")[0].ends_with(", 21 partitions"));
+    }
+
+    #[test]
+    fn records_of_a_transaction_count_as_committed_only_when_it_was() {
+        let mut tally = Tally::default();
+        tally.expect_transactions();
+        tally.sent("t", 0, 2);
+        assert_eq!(tally.report("t"), ["committed 0 records to t"]);
+        tally.end_transaction(TransactionEnd::Committed);
+        assert_eq!(
+            (tally.report("t"), tally.exit()),
+            (vec!["committed 2 records to t: [0] 2".into()], Exit::Done)
+        );
+        tally.sent("t", 0, 3);
+        tally.end_transaction(TransactionEnd::Aborted);
+        tally.sent("t", 0, 1);
+        tally.end_transaction(TransactionEnd::Unknown);
+        assert_eq!(
+            tally.report("t"),
+            [
+                "committed 2 records to t: [0] 2",
+                "aborted: 3 records, never seen by readers of committed records",
+                "not known to be committed: 1 record"
+            ]
+        );
+        assert_eq!(tally.exit(), Exit::Failed);
     }
 
     #[test]

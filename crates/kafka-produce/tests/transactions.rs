@@ -31,10 +31,15 @@ fn a_transaction_is_committed_whole_or_not_at_all() {
     for id in [["--transactional-id", "x-1"], ["-X", "transactional.id=x-1"]] {
         let flags = [&["t", "--raw"][..], &id].concat();
         let done = produce(&broker, &flags, b"a\nb\n").expect_code(0);
-        assert!(done.stderr.contains("sent 2 records"), "{}", done.stderr);
+        assert!(done.stderr.contains("committed 2 records to t: [0] 2"), "{}", done.stderr);
         let flags = [&["t", "--raw", "-K", ":"][..], &id].concat();
         let aborted = produce(&broker, &flags, b"k:v\nwrong\n").expect_code(1);
         assert!(aborted.stderr.contains("the transaction was aborted"), "{}", aborted.stderr);
+        assert!(
+            aborted.stderr.contains("committed 0 records to t\naborted: 1 record,"),
+            "{}",
+            aborted.stderr
+        );
     }
     assert_eq!(broker.records("t", 0).unwrap().len(), 6);
     assert_eq!(committed(&broker), "a\nb\na\nb\n");
@@ -79,6 +84,8 @@ fn a_commit_that_fails_ends_the_run_though_no_more_input_comes() {
     let done = program.finish(LIMIT).expect_code(1);
     drop(stdin);
     assert!(done.stderr.contains("PRODUCER_FENCED"), "{}", done.stderr);
+    assert!(done.stderr.contains("committed 0 records"), "{}", done.stderr);
+    assert!(done.stderr.contains("not known to be committed: 1 record"), "{}", done.stderr);
     assert_eq!(committed(&broker), "");
 }
 

@@ -146,3 +146,33 @@ fn we_read_what_apaches_console_producer_wrote() {
     }
     assert_eq!(consume_ours(&kafka, &topic), expected);
 }
+
+#[test]
+fn a_topic_that_is_copied_as_json_is_the_same_in_every_field() {
+    let Some(kafka) = RealKafka::one_node() else { return };
+    let (from, to) = (unique("original"), unique("copy"));
+    let lines = concat!(
+        r#"{"partition":1,"timestamp":1700000000123,"key":{"base64":"/wA="},"value":"\u0000 \r\n é","headers":[["a","1"],["a",null],["",{"base64":"gA=="}]]}"#,
+        "\n",
+        r#"{"partition":0,"timestamp":1700000000001,"key":null,"value":null,"headers":[]}"#,
+        "\n",
+        r#"{"partition":1,"timestamp":1600000000000,"key":"","value":"","headers":[["h",""]]}"#,
+        "\n",
+    );
+    let bootstrap = kafka.bootstrap();
+    let copy = |topic: &str, lines: &str| {
+        kafka.create_topic(topic, 2, &[]);
+        let _ =
+            run("kafka-produce", ["-b", &bootstrap, topic, "--input", "json"], lines, LIMIT).expect_code(0);
+        let flags = ["-b", &bootstrap, "--no-group", topic, "--exit", "--output", "json"];
+        run("kafka-consume", flags, "", LIMIT).expect_code(0).stdout
+    };
+    let sorted = |text: &str, topic: &str| {
+        let mut lines: Vec<_> = text.lines().map(|line| line.replace(topic, "T")).collect();
+        lines.sort_unstable();
+        lines
+    };
+    let original = copy(&from, lines);
+    assert_eq!(original.lines().count(), 3);
+    assert_eq!(sorted(&copy(&to, &original), &to), sorted(&original, &from));
+}

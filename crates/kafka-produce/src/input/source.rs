@@ -53,15 +53,18 @@ impl Sources {
         self.0 == [Source::Stdin]
     }
 
-    /// Fails now for files that could not be read later.
+    /// Fails now for files that could not be read later. A named pipe is only looked at: whoever writes to it would take
+    /// the first close for the end.
     ///
     /// # Errors
-    /// The first file that cannot be opened.
+    /// The first file that is not there or cannot be opened.
     pub(crate) fn check(&self) -> Result<()> {
-        self.0
-            .iter()
-            .filter(|source| **source != Source::Stdin)
-            .try_for_each(|source| source.open().map(drop))
+        self.0.iter().try_for_each(|source| match source {
+            Source::File(path) if path.metadata().with_context(|| source.name())?.is_file() => {
+                source.open().map(drop)
+            }
+            _ => Ok(()),
+        })
     }
 
     /// The bytes in all, where that can be known.
