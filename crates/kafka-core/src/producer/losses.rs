@@ -86,7 +86,7 @@ mod tests {
         let backoff = (Duration::from_millis(100), Duration::from_secs(1));
         let mut sender = Sender::new(options.sender(backoff), fastrand::Rng::with_seed(1));
         let rng = fastrand::Rng::with_seed(1);
-        let mut accumulator = Accumulator::new(options.limits(), options.partitioner.clone(), rng);
+        let mut accumulator = Accumulator::new(options.limits(), options.partitioner, rng);
         let (topic, now) = (accumulator.topic(&Arc::from("t"), 1, vec![0]), Instant::now());
         accumulator.append(topic, Some(0), &RecordRef::default(), (now, 0), None).unwrap();
         sender.fail(Error::Closed("the connection"));
