@@ -71,6 +71,28 @@ fn explain(session: &Session, job: Job, partitions: u32) -> Result<Exit> {
     Ok(exit)
 }
 
+/// Where records go and what is heard of them.
+struct Outlet {
+    deliveries: Deliveries,
+    gate: Arc<Gate>,
+    sink: Sink,
+}
+
+impl Outlet {
+    fn open(
+        session: &Session,
+        report: &ReportArgs,
+        partitioner: Option<Partitioner>,
+        (acks, voice): (Acks, &Voice),
+    ) -> Result<Self> {
+        let failed = Failed::new(report.failed_file.as_deref(), voice);
+        let deliveries = Deliveries::new(acks, failed, voice.clone());
+        let gate = Arc::new(Gate::default());
+        let sink = Sink::open(session, partitioner, Arc::clone(&gate), deliveries.clone())?;
+        Ok(Self { deliveries, gate, sink })
+    }
+}
+
 fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
     let panel = Panel::default();
     let voice = panel.voice();
@@ -79,23 +101,21 @@ fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
         (None, true) => Acks::Said,
         (None, false) => Acks::Silent,
     };
-    let failed = Failed::new(args.report.failed_file.as_deref(), &voice);
-    let deliveries = Deliveries::new(acks, failed, voice.clone());
-    let gate = Arc::new(Gate::default());
-    let sink = Sink::open(session, job.partitioner, Arc::clone(&gate), deliveries.clone())?;
-    let limit = sink.record_limit().saturating_mul(LINE_PER_RECORD);
+    let Outlet { deliveries, gate, sink } =
+        Outlet::open(session, &args.report, job.partitioner, (acks, &voice))?;
     let (progress, size) = (Arc::new(Progress::default()), job.sources.size());
+    let (topic, commit_every) = (job.topic.clone(), job.commit_every);
     let stream = Stream {
-        pieces: Pieces::new(job.sources, job.cut, limit),
+        topic: sink.topic(&topic)?,
+        pieces: Pieces::new(job.sources, job.cut, sink.record_limit().saturating_mul(LINE_PER_RECORD)),
         recipe: job.recipe,
-        topic: sink.topic(&job.topic)?,
         sink: sink.clone(),
         gate: Arc::clone(&gate),
         deliveries: deliveries.clone(),
         pace: job.rate.map(|rate| Pace::new(rate, Instant::now())),
         left: job.count.unwrap_or(u64::MAX),
         tee: args.report.tee,
-        commit_after: match job.commit_every {
+        commit_after: match commit_every {
             Some(CommitRule::Records(records)) => Some(records),
             _ => None,
         },
@@ -103,31 +123,48 @@ fn stream(session: &Session, job: Job, args: &Args) -> Result<Exit> {
     };
     let is_shown = !args.report.quiet && !args.report.verbose;
     let watch = is_shown.then(|| panel.watch(progress, size, sink.clone())).transpose()?;
+    let ended = send_all(session, &sink, &gate, (stream, commit_every), &deliveries);
+    if let Some(watch) = watch {
+        watch.stop();
+    }
+    let exit = finish(&deliveries, &topic, &args.report, &voice)?;
+    match ended? {
+        End::Read => Ok(exit),
+        End::Broken(place, error) => {
+            voice.say(&format!("stopped at {place}, which was not sent"));
+            Err(error.into())
+        }
+    }
+}
+
+/// Reads to the end, or until the user asks to stop, and waits until all that was taken has its outcome and the last
+/// transaction has its end.
+fn send_all(
+    session: &Session,
+    sink: &Sink,
+    gate: &Arc<Gate>,
+    (stream, commit_every): (Stream, Option<CommitRule>),
+    deliveries: &Deliveries,
+) -> Result<End> {
     sink.begin()?;
-    let failed_commit = match job.commit_every {
+    let failed_commit = match commit_every {
         Some(CommitRule::Time(every)) => {
-            Some(commit_in_time(sink.clone(), Arc::clone(&gate), session.stop.clone(), every)?)
+            Some(commit_in_time(sink.clone(), Arc::clone(gate), session.stop.clone(), every)?)
         }
         _ => None,
     };
-    let ended = run_until_stopped(session, &gate, move || stream.run())?;
+    let ended = run_until_stopped(session, gate, move || stream.run())?;
     sink.flush();
     let is_whole = matches!(ended, Some(Ok(End::Read))) && deliveries.tally().is_clean();
     let transaction = match failed_commit.and_then(|failed| failed.try_recv().ok()) {
         Some(error) => Err(error),
-        None => end_transaction(&sink, &deliveries, is_whole || job.commit_every.is_some()),
+        None => end_transaction(sink, deliveries, is_whole || commit_every.is_some()),
     };
-    if let Some(watch) = watch {
-        watch.stop();
-    }
-    let exit = finish(&deliveries, &job.topic, &args.report, &voice)?;
     match ended {
-        Some(Ok(End::Broken(place, error))) => {
-            voice.say(&format!("stopped at {place}, which was not sent"));
-            Err(error.into())
-        }
+        // What stopped the reading says more than what became of the transaction.
         Some(Err(error)) => Err(error),
-        Some(Ok(End::Read)) | None => transaction.map(|()| exit),
+        Some(Ok(End::Broken(place, error))) => Ok(End::Broken(place, error)),
+        Some(Ok(End::Read)) | None => transaction.map(|()| End::Read),
     }
 }
 
@@ -170,10 +207,8 @@ fn type_lines(session: &Session, job: Job, args: &Args) -> Result<Exit> {
     let prompt = Prompt::open(known_words(&job))?;
     let voice = prompt.voice();
     let acks = if args.report.output.is_some() { Acks::Json } else { Acks::Timed };
-    let failed = Failed::new(args.report.failed_file.as_deref(), &voice);
-    let deliveries = Deliveries::new(acks, failed, voice.clone());
-    let gate = Arc::new(Gate::default());
-    let sink = Sink::open(session, job.partitioner, Arc::clone(&gate), deliveries.clone())?;
+    let Outlet { deliveries, gate, sink } =
+        Outlet::open(session, &args.report, job.partitioner, (acks, &voice))?;
     let typing = Typing {
         topic: sink.topic(&job.topic)?,
         recipe: job.recipe,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
-use kafka_cli::Session;
+use kafka_cli::{Exit, Failure, Session};
 use kafka_core::config::property;
 use kafka_core::producer::{Partitioner, Producer, ProducerOptions, ProducerTopic, TransactionalProducer};
 use kafka_core::{Error, RecordRef};
@@ -63,7 +63,14 @@ impl Sink {
             if options.transactional_id.is_some() {
                 deliveries.tally().expect_transactions();
                 let init = TransactionalProducer::init(&session.client, options, Some(handler));
-                let transactions = session.runtime.block_on(init)?;
+                let transactions = session.runtime.block_on(async {
+                    tokio::select! {
+                        done = init => done.map_err(anyhow::Error::from),
+                        () = session.stop.requested() => {
+                            Err(Failure::new(Exit::Failed, "starting transactions: interrupted").into())
+                        }
+                    }
+                })?;
                 (transactions.producer().clone(), Some(Arc::new(Mutex::new(transactions))))
             } else {
                 (Producer::new(&session.client, options, Some(handler))?, None)
