@@ -106,23 +106,3 @@ fn what_was_said_to_be_committed_is_visible_once_though_the_coordinator_is_kille
     let expected: Vec<String> = (0..count).map(|number| format!("line {number}")).collect();
     assert_eq!(committed(&kafka, &topic), expected);
 }
-
-#[test]
-fn a_frozen_coordinator_is_not_waited_for_when_another_has_taken_over() {
-    let Some(kafka) = RealKafka::three_nodes() else { return };
-    let (topic, id, bootstrap) = (unique("frozen"), unique("id"), kafka.bootstrap());
-    kafka.create_topic(&topic, 1, &[]);
-    let flags = ["-b", &bootstrap, &topic, "--raw", "--transactional-id", &id, "--commit-every", "1"];
-    // Whoever waited for an answer here would wait for the whole test.
-    let patience = ["request.timeout.ms=600000", "max.block.ms=600000", "delivery.timeout.ms=600000"];
-    let patience = patience.iter().flat_map(|setting| ["-X", setting]);
-    let mut producer = Program::start("kafka-produce", flags.into_iter().chain(patience));
-    producer.write("a\n");
-    eventually("the first line is visible", LIMIT, || committed(&kafka, &topic) == ["a"]);
-    let node = coordinator(&kafka, &id);
-    kafka.freeze(node);
-    let _ = producer.finish_with_input("b\n", LIMIT).expect_code(0);
-    kafka.kill(node);
-    kafka.start(node);
-    assert_eq!(committed(&kafka, &topic), ["a", "b"]);
-}
