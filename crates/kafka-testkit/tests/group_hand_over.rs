@@ -58,9 +58,12 @@ impl<'a> Group<'a> {
     fn partitions_per_member(&self) -> Vec<u32> {
         let arguments = ["--describe", "--members", "--group", &self.name];
         let said = self.kafka.tool("consumer-groups", &arguments, "").stdout;
+        // Static members have a column more.
+        let header = said.lines().find(|line| line.contains("#PARTITIONS")).unwrap_or_default();
+        let column = header.split_whitespace().position(|word| word == "#PARTITIONS").unwrap_or(0);
         let members = said.lines().filter(|line| line.starts_with(&self.name));
         let mut counts: Vec<u32> =
-            members.filter_map(|line| line.split_whitespace().nth(4)?.parse().ok()).collect();
+            members.filter_map(|line| line.split_whitespace().nth(column)?.parse().ok()).collect();
         counts.sort_unstable();
         counts
     }
