@@ -1,6 +1,7 @@
 //! What the house rules ask of every file (CONTRIBUTING.md), as far as a program can see it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -63,5 +64,45 @@ fn every_decision_is_in_the_list_of_decisions() {
     for (path, _) in files(".md").iter().filter(|(path, _)| name(path).starts_with("docs/decisions/0")) {
         let file = path.file_name().unwrap().to_string_lossy();
         assert!(list.contains(&format!("({file})")), "docs/decisions/README.md does not name {file}");
+    }
+}
+
+#[test]
+fn every_property_that_can_be_set_is_read_somewhere() {
+    let files = files(".rs");
+    let (tables, code): (Vec<_>, Vec<_>) =
+        files.iter().partition(|(path, _)| name(path).contains("kafka-core/src/config/property/"));
+    let code = code.into_iter().filter(|(path, _)| name(path).contains("/src/"));
+    let words: HashSet<&str> =
+        code.flat_map(|(_, text)| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')).collect();
+    let constants = tables.iter().flat_map(|(_, text)| text.lines()).filter_map(|line| {
+        let (constant, rest) = line.trim().split_once(": ")?;
+        let is_row = rest.contains(" = \"") && constant.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        is_row.then_some(constant)
+    });
+    let constants: Vec<&str> = constants.collect();
+    let (count, unread) =
+        (constants.len(), constants.into_iter().filter(|constant| !words.contains(constant)));
+    let unread: Vec<_> = unread.collect();
+    assert!(count > 50, "{count} rows were found");
+    assert!(unread.is_empty(), "read them, or put them among the ignored ones: {unread:#?}");
+}
+
+#[test]
+fn every_direct_dependency_has_a_row_that_says_why() {
+    let table = std::fs::read_to_string(repository().join("docs/decisions/0008-dependencies.md")).unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let known: Vec<&str> = rows.flat_map(|cell| cell.split(", ")).collect();
+    for (path, text) in files("Cargo.toml").iter().filter(|(path, _)| name(path).starts_with("crates/")) {
+        let mut is_dependency = false;
+        for line in text.lines() {
+            if line.starts_with('[') {
+                is_dependency = line.contains("dependencies");
+            } else if let Some((dependency, _)) = line.split_once([' ', '.']).filter(|_| is_dependency) {
+                let is_listed = dependency.starts_with("kafka-") && dependency != "kafka-protocol";
+                let is_listed = is_listed || dependency.starts_with('#') || known.contains(&dependency);
+                assert!(is_listed, "{}: {dependency} is not in docs/decisions/0008", name(path));
+            }
+        }
     }
 }

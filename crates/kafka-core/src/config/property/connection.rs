@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Kind::{Bool, Choice, Int, List, Millis, Text};
+use super::Kind::{Int, List, Millis, Text};
 
 const MAX_MILLIS: i64 = i32::MAX as i64;
 
@@ -19,8 +19,5 @@ super::properties! { Client;
     RETRY_BACKOFF_MS: Duration = "retry.backoff.ms", Millis(0, MAX_MILLIS), Some("100"), "The pause before a failed request is sent again; doubles with every failure (KIP-580).";
     RETRY_BACKOFF_MAX_MS: Duration = "retry.backoff.max.ms", Millis(0, MAX_MILLIS), Some("1000"), "The longest pause before a failed request is sent again.";
     METADATA_MAX_AGE_MS: Duration = "metadata.max.age.ms", Millis(1, MAX_MILLIS), Some("300000"), "Leaders and brokers are learnt anew at least this often, also when nothing failed.", "topic.metadata.refresh.interval.ms";
-    METADATA_RECOVERY_STRATEGY: &'static str = "metadata.recovery.strategy", Choice(&["rebootstrap", "none"]), Some("rebootstrap"), "When all known brokers are gone, ask the bootstrap servers again (KIP-899); none is accepted and does the same.";
     RECEIVE_MESSAGE_MAX_BYTES: usize = "receive.message.max.bytes", Int(1000, 2_147_483_647), Some("104923136"), "The longest answer that is read; a broker that announces a longer one is cut off before anything is allocated.";
-    CLIENT_DNS_LOOKUP: &'static str = "client.dns.lookup", Choice(&["use_all_dns_ips", "resolve_canonical_bootstrap_servers_only"]), Some("use_all_dns_ips"), "Every address of a name is tried in turn (KIP-602); the other value is accepted and does the same.";
-    ENABLE_METRICS_PUSH: bool = "enable.metrics.push", Bool, Some("false"), "Client telemetry to the broker (KIP-714) is never sent; accepted so that files can be shared.";
 }

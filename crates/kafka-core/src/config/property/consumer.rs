@@ -25,5 +25,4 @@ super::properties! { Consumer;
     FETCH_MAX_WAIT_MS: Duration = "fetch.max.wait.ms", Millis(0, MAX_MILLIS), Some("500"), "How long the broker waits for fetch.min.bytes.", "fetch.wait.max.ms";
     MAX_PARTITION_FETCH_BYTES: i32 = "max.partition.fetch.bytes", Int(1, MAX_INT), Some("1048576"), "The most bytes of one partition in a fetch answer; a single larger batch is still sent.", "fetch.message.max.bytes";
     ISOLATION_LEVEL: &'static str = "isolation.level", Choice(&["read_uncommitted", "read_committed"]), Some("read_uncommitted"), "read_committed leaves out records of aborted and unfinished transactions.";
-    ALLOW_AUTO_CREATE_TOPICS: bool = "allow.auto.create.topics", Bool, Some("false"), "Reading never creates a topic, whatever is set; accepted so that files can be shared.";
 }

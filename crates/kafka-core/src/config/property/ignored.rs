@@ -17,6 +17,28 @@ macro_rules! ignored {
 }
 
 ignored! {
+    Client, "No effect: when all known brokers are gone, the bootstrap servers are always asked again (KIP-899).",
+        "metadata.recovery.strategy";
+    Client, "No effect: every address of a name is always tried (KIP-602).",
+        "client.dns.lookup";
+    Client, "No effect: telemetry is never sent to the broker (KIP-714).",
+        "enable.metrics.push";
+    Security, "No effect: the content of a store or file tells its kind; a JKS store is refused with the keytool line that converts it.",
+        "ssl.truststore.type" "ssl.keystore.type";
+    Security, "No effect: where the token comes from is told by which of its properties are set.",
+        "sasl.oauthbearer.method";
+    Producer, "No effect: delivery.timeout.ms is how long a batch is sent again; retries never duplicate or reorder.",
+        "retries" "message.send.max.retries";
+    Producer, "No effect: batch.size is the limit of a batch.",
+        "batch.num.messages";
+    Consumer, "No effect: what was fetched is handed out as it came; nothing is thrown away or fetched twice.",
+        "max.poll.records";
+    Consumer, "No effect: the checksum of every batch is always checked.",
+        "check.crcs";
+    Consumer, "No effect: reading never creates a topic.",
+        "allow.auto.create.topics";
+    Consumer, "No effect: patterns of kafka-consume never match the cluster's internal topics.",
+        "exclude.internal.topics";
     Client, "No effect: names Java classes.",
         "key.serializer" "value.serializer" "key.deserializer" "value.deserializer" "interceptor.classes"
         "metric.reporters" "config.providers" "security.providers" "ssl.engine.factory.class";
