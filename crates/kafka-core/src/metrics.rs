@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
+use crate::TopicPartition;
+
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -24,7 +26,7 @@ pub enum Metric {
     Connections,
     /// Connections that could not be made, by broker.
     ConnectionFailures,
-    /// Batches and requests sent again, by API.
+    /// Batches sent again, by API; counted when they have their outcome.
     Retries,
     /// Rebalances of a group that this client took part in, by group.
     Rebalances,
@@ -61,7 +63,7 @@ impl Metric {
                 "Connections that could not be made.",
                 "broker",
             ),
-            Self::Retries => counter("kafka_client_retries_total", "Requests sent again.", "api"),
+            Self::Retries => counter("kafka_client_retries_total", "Batches sent again.", "api"),
             Self::Rebalances => {
                 counter("kafka_client_rebalances_total", "Rebalances taken part in.", "group")
             }
@@ -90,6 +92,21 @@ impl Metrics {
     /// Sets a gauge.
     pub fn set(&self, metric: Metric, of: &str, value: u64) {
         self.change(metric, of, |_| value);
+    }
+
+    /// How many records of a partition are still to be read; negative where the broker does not say its end.
+    pub(crate) fn set_lag(&self, partition: &TopicPartition, records: i64) {
+        if let Ok(records) = u64::try_from(records) {
+            self.set(Metric::Lag, &partition.to_string(), records);
+        }
+    }
+
+    /// The partition is not read any more: its lag is somebody else's to tell.
+    pub(crate) fn forget_lag(&self, partition: &TopicPartition) {
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lags) = values.get_mut(&Metric::Lag) {
+            lags.remove(&partition.to_string());
+        }
     }
 
     fn change(&self, metric: Metric, of: &str, change: impl FnOnce(u64) -> u64) {

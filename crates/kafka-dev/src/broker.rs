@@ -80,7 +80,11 @@ impl Broker {
             let port = if config.port == 0 { 0 } else { config.port.saturating_add(offset) };
             let bound = bind(&config.host, port)?;
             let port = bound.first().and_then(|one| one.local_addr().ok()).map_or(port, |addr| addr.port());
-            nodes.insert(id, Node { host: config.host.clone(), port, is_up: true });
+            let listens_on = (config.host.clone(), port);
+            let told = config.advertised.as_ref();
+            let (host, port) =
+                told.map_or(listens_on.clone(), |(host, first)| (host.clone(), first.saturating_add(offset)));
+            nodes.insert(id, Node { host, port, listens_on, is_up: true });
             listeners.insert(id, bound);
         }
         let store = open_store(&config)?;
@@ -221,7 +225,7 @@ impl Running {
         }
         let node = self.shared.cluster().nodes.get(&id).cloned();
         let node = node.ok_or_else(|| io::Error::other(format!("there is no broker {id}")))?;
-        let listeners = bind(&node.host, node.port).map_err(io::Error::other)?;
+        let listeners = bind(&node.listens_on.0, node.listens_on.1).map_err(io::Error::other)?;
         self.listen(id, listeners)?;
         self.shared.cluster().broker_up(id);
         self.shared.changed.notify_waiters();

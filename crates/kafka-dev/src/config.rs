@@ -11,6 +11,8 @@ use crate::auth::{User, Users};
 pub struct Config {
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// What clients are told instead.
+    pub(crate) advertised: Option<(String, u16)>,
     pub(crate) brokers: usize,
     pub(crate) topics: Vec<TopicSpec>,
     /// None for memory.
@@ -49,6 +51,7 @@ impl Config {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 0,
+            advertised: None,
             brokers: 1,
             topics: Vec::new(),
             data_dir: None,
@@ -106,6 +109,13 @@ impl Config {
     pub fn listen(mut self, host: impl Into<String>, port: u16) -> Self {
         self.host = host.into();
         self.port = port;
+        self
+    }
+
+    /// What clients are told to connect to, where that is not where the broker listens: a proxy, a forwarded port. More
+    /// brokers are told as the ports that follow. Default: where it listens.
+    pub fn advertise(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.advertised = Some((host.into(), port));
         self
     }
 

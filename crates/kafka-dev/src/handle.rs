@@ -64,14 +64,20 @@ impl Handle {
         Self { shared, thread: Some(thread) }
     }
 
-    /// `host:port` of every broker, separated by commas, whether up or not.
+    /// `host:port` of every broker as clients are told, separated by commas, whether up or not.
     pub fn bootstrap(&self) -> String {
         let cluster = self.shared.cluster();
         let addresses = cluster.nodes.values().map(|node| format!("{}:{}", node.host, node.port));
         addresses.collect::<Vec<_>>().join(",")
     }
 
-    /// `host:port` of one broker.
+    /// Where one broker listens; not what clients are told where something stands in front of it
+    /// ([`Config::advertise`](crate::Config::advertise)).
+    pub fn listening_port(&self, broker: i32) -> Option<u16> {
+        self.shared.cluster().nodes.get(&broker).map(|node| node.listens_on.1)
+    }
+
+    /// `host:port` of one broker as clients are told.
     pub fn address(&self, broker: i32) -> Option<String> {
         let cluster = self.shared.cluster();
         cluster.nodes.get(&broker).map(|node| format!("{}:{}", node.host, node.port))

@@ -142,6 +142,19 @@ impl Program {
         }
     }
 
+    /// The processor time it has used so far, in user and system mode, as Linux counts it.
+    ///
+    /// # Panics
+    /// Where it has ended, or there is no `/proc`.
+    pub fn cpu_time(&self) -> Duration {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("/proc knows the program");
+        // Behind the name, which stands in brackets and may hold anything: utime and stime are fields 14 and 15.
+        let fields = stat.rsplit_once(')').expect("the name ends").1.split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         signal.send(self.child.id());

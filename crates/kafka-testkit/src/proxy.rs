@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
@@ -44,6 +44,13 @@ pub enum Rule {
         /// the client waits until its own time limit, while later answers pass.
         cut: bool,
     },
+    /// Every `nth` answer is cut in the middle, and the connection with it.
+    TruncateEvery {
+        /// The API key.
+        api: i16,
+        /// 1 cuts every answer.
+        nth: u64,
+    },
     /// Every answer comes this much later; later answers on the connection wait behind it.
     Delay {
         /// The API key.
@@ -59,9 +66,17 @@ pub enum Rule {
 pub struct FaultProxy {
     bootstrap: String,
     shared: Arc<Shared>,
-    accepting: Vec<(u16, JoinHandle<()>)>,
+    accepting: Vec<Front>,
     /// The advertised ports are lent to one proxy at a time.
     turn: Option<File>,
+}
+
+/// One listener: its port, the port behind it, and the thread that accepts.
+#[derive(Debug)]
+struct Front {
+    port: u16,
+    target: Arc<AtomicU16>,
+    thread: JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
@@ -94,15 +109,41 @@ impl FaultProxy {
 
     /// Starts on loopback ports of one's own choice: pairs of (listen on, pass on to).
     pub fn between(routes: &[(u16, u16)]) -> Self {
+        let listen = |&(listen, target): &(u16, u16)| {
+            (TcpListener::bind(("127.0.0.1", listen)).expect("the advertised port is free"), target)
+        };
+        Self::in_front(routes.iter().map(listen).collect())
+    }
+
+    /// Starts on a free loopback port and accepts nobody's connection until it knows where to pass on to
+    /// ([`Self::pass_to`]).
+    pub fn without_target() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::in_front(vec![(listener, 0)])
+    }
+
+    fn in_front(routes: Vec<(TcpListener, u16)>) -> Self {
         let shared = Arc::new(Shared::default());
-        let accepting = routes.iter().map(|&(listen, target)| {
-            let listener = TcpListener::bind(("127.0.0.1", listen)).expect("the advertised port is free");
-            let shared = Arc::clone(&shared);
-            (listen, spawn(move || accept(&listener, target, &shared)))
+        let accepting = routes.into_iter().map(|(listener, target)| {
+            let port = listener.local_addr().expect("a bound listener has an address").port();
+            let (shared, target) = (Arc::clone(&shared), Arc::new(AtomicU16::new(target)));
+            let passed_to = Arc::clone(&target);
+            Front { port, target, thread: spawn(move || accept(&listener, &passed_to, &shared)) }
         });
-        let accepting = accepting.collect();
-        let addresses: Vec<String> = routes.iter().map(|(listen, _)| format!("127.0.0.1:{listen}")).collect();
+        let accepting: Vec<Front> = accepting.collect();
+        let addresses: Vec<String> =
+            accepting.iter().map(|front| format!("127.0.0.1:{}", front.port)).collect();
         Self { bootstrap: addresses.join(","), shared, accepting, turn: None }
+    }
+
+    /// The port it listens on, the first where there are several.
+    pub fn port(&self) -> u16 {
+        self.accepting.first().map(|front| front.port).expect("a proxy listens somewhere")
+    }
+
+    /// New connections go to this loopback port from now on.
+    pub fn pass_to(&self, port: u16) {
+        self.accepting.iter().for_each(|front| front.target.store(port, Ordering::SeqCst));
     }
 
     /// `HOST:PORT,…` for clients.
@@ -160,15 +201,15 @@ impl Drop for FaultProxy {
         self.shared.ended.store(true, Ordering::SeqCst);
         self.thaw();
         self.cut();
-        for (port, thread) in self.accepting.drain(..) {
+        for front in self.accepting.drain(..) {
             // Wakes the accepting thread, which then sees the end. The port is free once it is gone.
-            let _ = TcpStream::connect(("127.0.0.1", port));
-            let _ = thread.join();
+            let _ = TcpStream::connect(("127.0.0.1", front.port));
+            let _ = front.thread.join();
         }
     }
 }
 
-fn accept(listener: &TcpListener, target: u16, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, target: &AtomicU16, shared: &Arc<Shared>) {
     for client in listener.incoming() {
         if shared.ended.load(Ordering::SeqCst) {
             return;
@@ -178,7 +219,7 @@ fn accept(listener: &TcpListener, target: u16, shared: &Arc<Shared>) {
             continue;
         }
         // A node that is down refuses; the client sees its connection closed.
-        let Ok(broker) = TcpStream::connect(("127.0.0.1", target)) else { continue };
+        let Ok(broker) = TcpStream::connect(("127.0.0.1", target.load(Ordering::SeqCst))) else { continue };
         if let Err(error) = join(client, broker, shared) {
             eprintln!("proxy: {error}");
         }
@@ -217,6 +258,7 @@ enum Verdict {
     Pass,
     PassAfter(Duration),
     Swallow,
+    Truncate,
     Cut,
 }
 
@@ -233,6 +275,10 @@ impl Shared {
                 Rule::SwallowEvery { api: key, nth, cut } if key == api && count.is_multiple_of(nth) => {
                     self.swallowed.fetch_add(1, Ordering::SeqCst);
                     return if cut { Verdict::Cut } else { Verdict::Swallow };
+                }
+                Rule::TruncateEvery { api: key, nth } if key == api && count.is_multiple_of(nth) => {
+                    self.swallowed.fetch_add(1, Ordering::SeqCst);
+                    return Verdict::Truncate;
                 }
                 Rule::Delay { api: key, by } if key == api => return Verdict::PassAfter(by),
                 _ => {}
@@ -260,6 +306,10 @@ fn pass(
             Some(Verdict::Pass) => {}
             Some(Verdict::PassAfter(by)) => sleep(by),
             Some(Verdict::Swallow) => continue,
+            Some(Verdict::Truncate) => {
+                let _ = to.write_all(&frame[..frame.len() / 2]);
+                break;
+            }
             Some(Verdict::Cut) | None => break,
         }
         shared.wait_while_frozen();

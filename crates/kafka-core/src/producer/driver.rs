@@ -23,7 +23,7 @@ use crate::backoff::Backoff;
 use crate::cluster::{Cluster, Metadata};
 use crate::error::{ConnectFailure, Error, Result};
 use crate::wire::{Api, Connection, Lane};
-use crate::{ErrorCode, TopicPartition};
+use crate::{ErrorCode, Metric, TopicPartition};
 
 /// Called for every batch that has its outcome, on the producer's task: it must not wait.
 pub type DeliveryHandler = Arc<dyn Fn(&Delivery) + Send + Sync>;
@@ -285,6 +285,10 @@ impl Driver {
     /// Tells whoever wants to know; returns what the batch counted for and its memory.
     fn report(&self, done: Done) -> (usize, Option<Vec<u8>>) {
         let (partition, mut pending) = (done.partition, done.batch);
+        if pending.attempts > 1 {
+            let metrics = &self.cluster.options().connect.metrics;
+            metrics.add(Metric::Retries, ProduceRequest::NAME, (pending.attempts - 1).into());
+        }
         let outcome = match done.outcome {
             Ok(written) => {
                 Ok(RecordPlace { partition, offset: written.base_offset, append_time: written.append_time })

@@ -11,8 +11,13 @@ use kafka_protocol::protocol::buf::{ByteBuf, NotEnoughBytesError};
 
 /// Elements that may be claimed beyond the bytes left: an element has at least one byte, but a tag's number has not.
 const VARINT_SLACK: u64 = 64 * 1024;
-/// The same for old, inflexible versions, where node ids, generations and throttle times are read the same way.
-const INT32_SLACK: u64 = 4 * 1024 * 1024;
+/// The same for old, inflexible versions, where node ids, generations and throttle times are read the same way: such a
+/// number may be as large as this. What a lie makes the decoder reserve, and never touch, stays below
+/// [`MAX_RESERVED_BYTES`].
+const INT32_SLACK: u64 = 1024 * 1024;
+/// The most memory that the length of one array can reserve beyond what its frame pays for.
+#[cfg(test)]
+const MAX_RESERVED_BYTES: usize = 256 * 1024 * 1024;
 
 /// [`Bytes`] whose reads fail where a length goes beyond the frame.
 #[derive(Debug)]
@@ -123,6 +128,24 @@ mod tests {
     fn an_array_longer_than_its_frame_is_an_error_in_old_versions() {
         let body = Bytes::from_static(&[0, 0, 0x7f, 0xff, 0xff, 0xff]);
         assert!(SaslHandshakeResponse::decode(&mut GuardedBuf::new(body, false, 0), 1).is_err());
+    }
+
+    #[test]
+    fn what_a_length_can_reserve_is_bounded() {
+        use kafka_protocol::messages::describe_groups_response::DescribedGroup;
+        use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+        use kafka_protocol::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
+        // The largest elements that the arrays of old versions have.
+        let largest = [
+            size_of::<DescribedGroup>(),
+            size_of::<FetchableTopicResponse>(),
+            size_of::<PartitionData>(),
+            size_of::<MetadataResponseTopic>(),
+            size_of::<MetadataResponsePartition>(),
+        ];
+        let largest = largest.into_iter().max().unwrap_or_default();
+        let slack = usize::try_from(INT32_SLACK.max(VARINT_SLACK)).unwrap();
+        assert!(largest * slack <= MAX_RESERVED_BYTES, "{largest} bytes each");
     }
 
     proptest! {

@@ -1,5 +1,6 @@
-//! From `host:port` to a connected stream, encrypted or not: name lookup, every address in turn, one time limit.
+//! From `host:port` to a connected stream, encrypted or not: name lookup, every address of the name, one time limit.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -7,7 +8,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::Address;
@@ -43,32 +45,44 @@ impl Transport {
     }
 }
 
-/// Connects to the first address of the name that answers, within `limit` for all of them together.
-///
-/// A name may stand for several addresses (KIP-602), `localhost` for one of each family. Each gets an equal share of
-/// what is left of the time, so that a silent first address does not eat the others' turn.
+/// How long an address may stay silent before the next one of the name is tried beside it (RFC 8305, section 8).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Looks the name up, anew each time, and connects to the first of its addresses that answers; all within `limit`.
 pub(crate) async fn connect_tcp(address: &Address, limit: Duration) -> Result<TcpStream, ConnectFailure> {
-    let deadline = Instant::now() + limit;
-    let found = timeout_at(deadline, tokio::net::lookup_host((&*address.host, address.port)))
-        .await
-        .map_err(|_| ConnectFailure::TimedOut(limit))?
-        .map_err(|error| ConnectFailure::Resolve(error.to_string()))?;
-    let addresses: Vec<_> = found.collect();
+    let connected = timeout(limit, async {
+        let found = tokio::net::lookup_host((&*address.host, address.port)).await;
+        connect_first(found.map_err(|error| ConnectFailure::Resolve(error.to_string()))?.collect()).await
+    });
+    connected.await.unwrap_or(Err(ConnectFailure::TimedOut(limit)))
+}
+
+/// A name may stand for several addresses (KIP-602), `localhost` for one of each family: a dead or silent one must not
+/// keep the client from the others.
+async fn connect_first(addresses: Vec<SocketAddr>) -> Result<TcpStream, ConnectFailure> {
+    let mut waiting = addresses.into_iter();
+    let mut tried: JoinSet<std::io::Result<TcpStream>> = JoinSet::new();
     let mut last = ConnectFailure::Resolve("the name has no address".into());
-    for (index, candidate) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        match timeout(share, TcpStream::connect(candidate)).await {
-            Ok(Ok(stream)) => {
-                // Requests leave as soon as they are complete; batching happens above.
-                stream.set_nodelay(true).map_err(|error| ConnectFailure::Tcp(error.to_string()))?;
-                return Ok(stream);
+    let mut next_at = Instant::now();
+    loop {
+        tokio::select! {
+            Some(outcome) = tried.join_next() => match outcome.unwrap_or_else(|error| Err(error.into())) {
+                Ok(stream) => {
+                    // Requests leave as soon as they are complete; batching happens above.
+                    stream.set_nodelay(true).map_err(|error| ConnectFailure::Tcp(error.to_string()))?;
+                    return Ok(stream);
+                }
+                Err(error) => (last, next_at) = (ConnectFailure::Tcp(plain_words(&error)), Instant::now()),
+            },
+            () = sleep_until(next_at), if waiting.len() > 0 => {
+                if let Some(address) = waiting.next() {
+                    tried.spawn(TcpStream::connect(address));
+                }
+                next_at = Instant::now() + HEAD_START;
             }
-            Ok(Err(error)) => last = ConnectFailure::Tcp(plain_words(&error)),
-            Err(_) => last = ConnectFailure::TimedOut(limit),
+            else => return Err(last),
         }
     }
-    Err(last)
 }
 
 fn plain_words(error: &std::io::Error) -> String {
@@ -139,5 +153,58 @@ impl AsyncWrite for Transport {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream, _) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    async fn alive() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// An address where nobody listens.
+    async fn dead() -> SocketAddr {
+        alive().await.1
+    }
+
+    /// An address that neither accepts nor refuses: its listener's queue is full, so the system drops what knocks.
+    async fn silent() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let (address, mut queued) = (listener.local_addr().unwrap(), vec![]);
+        while let Ok(stream) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+            queued.push(stream.unwrap());
+            assert!(queued.len() < 100, "a queue of one takes a few at most");
+        }
+        (listener, queued, address)
+    }
+
+    #[tokio::test]
+    async fn dead_and_silent_addresses_of_a_name_do_not_keep_from_the_one_that_lives() {
+        let (_listener, living) = alive().await;
+        let (_silent, _queued, silent) = silent().await;
+        let started = Instant::now();
+        let connected = connect_first(vec![dead().await, silent, living]).await.unwrap();
+        assert_eq!(connected.peer_addr().unwrap(), living);
+        assert!(started.elapsed() < LIMIT, "it waited for the silent one");
+    }
+
+    #[tokio::test]
+    async fn a_name_whose_addresses_are_all_dead_or_silent_is_given_up_in_time() {
+        let refused = connect_first(vec![dead().await, dead().await]).await.unwrap_err();
+        assert!(refused.to_string().contains("refused"), "{refused}");
+        let (_silent, _queued, silent) = silent().await;
+        let address = Address { host: silent.ip().to_string().into(), port: silent.port() };
+        let limit = Duration::from_millis(200);
+        assert_eq!(connect_tcp(&address, limit).await.unwrap_err(), ConnectFailure::TimedOut(limit));
     }
 }

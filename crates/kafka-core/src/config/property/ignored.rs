@@ -31,14 +31,8 @@ ignored! {
         "retries" "message.send.max.retries";
     Producer, "No effect: batch.size is the limit of a batch.",
         "batch.num.messages";
-    Consumer, "No effect: what was fetched is handed out as it came; nothing is thrown away or fetched twice.",
-        "max.poll.records";
-    Consumer, "No effect: the checksum of every batch is always checked.",
-        "check.crcs";
     Consumer, "No effect: reading never creates a topic.",
         "allow.auto.create.topics";
-    Consumer, "No effect: patterns of kafka-consume never match the cluster's internal topics.",
-        "exclude.internal.topics";
     Client, "No effect: names Java classes.",
         "key.serializer" "value.serializer" "key.deserializer" "value.deserializer" "interceptor.classes"
         "metric.reporters" "config.providers" "security.providers" "ssl.engine.factory.class";

@@ -189,8 +189,7 @@ impl Driver {
             Err(error) => return self.handle_partition_error(&partition, wanted.offset, error, now),
         };
         let (next_offset, end_offset) = (records.next_offset(), records.end_offset());
-        let lag = u64::try_from(end_offset.saturating_sub(next_offset)).unwrap_or(0);
-        self.metrics().set(Metric::Lag, &partition.to_string(), lag);
+        self.metrics().set_lag(&partition, end_offset.saturating_sub(next_offset));
         if next_offset > wanted.offset {
             self.positions.handle_fetched(&partition, wanted.offset, next_offset, records.last_epoch());
             records.hold(self.queue.hold(records.bytes()));

@@ -99,6 +99,7 @@ impl Driver {
         for partition in partitions {
             self.positions.remove(partition);
             self.at_end.remove(partition);
+            self.metrics().forget_lag(partition);
         }
         self.queue.purge(&partitions.iter().cloned().collect());
     }

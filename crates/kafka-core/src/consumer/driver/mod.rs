@@ -162,7 +162,7 @@ impl Driver {
                     None => break,
                     Some(Command::Close(done)) => {
                         self.tasks.shutdown().await;
-                        self.queue.end();
+                        self.end();
                         // The handle may be gone.
                         let _ = done.send(self.leave().await);
                         break;
@@ -185,7 +185,12 @@ impl Driver {
                 () = tokio::time::sleep_until(deadline.into()) => {}
             }
         }
+        self.end();
+    }
+
+    fn end(&self) {
         self.queue.end();
+        self.standing.keys().for_each(|partition| self.metrics().forget_lag(partition));
     }
 
     /// Starts whatever can be started.
