@@ -11,7 +11,7 @@ use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::StrBytes;
 use kafka_testkit::{kcat, skip_without_kcat};
-use support::{ANYONE, Wire};
+use support::{ANYONE, Program, Wire};
 
 const TOPIC: i8 = 2;
 const LITERAL: i8 = 3;
@@ -120,4 +120,33 @@ fn kcat_connects_by_tls_and_trusts_only_the_certificate_it_was_given() {
     assert!(listed.expect_code(0).stdout.contains("topic \"t\""));
     let refused = kcat(&["-b", &bootstrap, "-L", "-m", "2", "-X", "security.protocol=ssl"], "");
     assert_ne!(refused.code, Some(0));
+}
+
+#[test]
+fn the_program_asks_for_users_and_speaks_tls_as_its_flags_say() {
+    if skip_without_kcat() {
+        return;
+    }
+    let identity = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let users = file("users", "# who may come\nroot:top\nann:se:cret\n");
+    let cert = file("cert.pem", &identity.cert.pem());
+    let key = file("key.pem", &identity.signing_key.serialize_pem());
+    let flags = ["--memory", "--topic", "t", "--users", &users, "--super-user", "root", "--tls-cert", &cert];
+    let program = Program::start(&[&flags[..], &["--tls-key", &key]].concat());
+    let list = |user: &str, password: &str| {
+        let (user, password) = (format!("sasl.username={user}"), format!("sasl.password={password}"));
+        let ca = format!("ssl.ca.location={cert}");
+        let properties =
+            ["security.protocol=sasl_ssl", "sasl.mechanism=SCRAM-SHA-512", &ca, &user, &password];
+        let flags = ["-b", &program.address, "-L", "-m", "3"];
+        kcat(&flags.into_iter().chain(properties.iter().flat_map(|p| ["-X", p])).collect::<Vec<_>>(), "")
+    };
+    assert!(list("ann", "se:cret").expect_code(0).stdout.contains("topic \"t\""));
+    assert_ne!(list("ann", "guess").code, Some(0));
 }

@@ -32,14 +32,7 @@ impl Serve for AlterConfigsRequest {
     }
 
     fn access(&self, _cluster: &Cluster) -> Vec<Access> {
-        let resources = self.resources.iter();
-        let needs = resources.map(|resource| match resource.resource_type {
-            describe_configs::TOPIC => {
-                Access::new(Operation::AlterConfigs, Resource::Topic, &resource.resource_name)
-            }
-            _ => Access::to_cluster(Operation::AlterConfigs),
-        });
-        needs.collect()
+        access(self.resources.iter().map(|resource| (resource.resource_type, &*resource.resource_name)))
     }
 }
 
@@ -51,6 +44,15 @@ fn alter(cluster: &mut Cluster, resource: &AlterConfigsResource, validate_only: 
     });
     let configs: BTreeMap<String, String> = set.collect();
     cluster.set_topic_configs(&resource.resource_name, configs, validate_only)
+}
+
+/// What altering these resources, by kind and name, needs.
+pub(super) fn access<'a>(resources: impl Iterator<Item = (i8, &'a str)>) -> Vec<Access> {
+    let needs = resources.map(|(kind, name)| match kind {
+        describe_configs::TOPIC => Access::new(Operation::AlterConfigs, Resource::Topic, name),
+        _ => Access::to_cluster(Operation::AlterConfigs),
+    });
+    needs.collect()
 }
 
 /// The topic to alter; brokers of this cluster are configured where they are started.

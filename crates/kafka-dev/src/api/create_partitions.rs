@@ -43,8 +43,7 @@ impl Serve for CreatePartitionsRequest {
 }
 
 fn grow(cluster: &mut Cluster, asked: &CreatePartitionsTopic, validate_only: bool) -> Result<(), Refusal> {
-    let assignments = asked.assignments.as_ref().filter(|assignments| !assignments.is_empty());
-    let assignments = assignments.map(|assignments| {
+    let assignments = asked.assignments.as_ref().map(|assignments| {
         assignments.iter().map(|one| one.broker_ids.iter().map(|id| id.0).collect()).collect()
     });
     cluster.create_partitions(&asked.name, asked.count, assignments, validate_only)

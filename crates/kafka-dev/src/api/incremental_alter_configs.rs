@@ -11,8 +11,8 @@ use kafka_protocol::messages::incremental_alter_configs_response::{
 };
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Call, Serve, alter_configs, describe_configs, text};
-use crate::auth::acl::{Access, Operation, Resource};
+use super::{Call, Serve, alter_configs, text};
+use crate::auth::acl::Access;
 use crate::cluster::topic::Topic;
 use crate::cluster::{Cluster, Refusal};
 
@@ -42,13 +42,7 @@ impl Serve for IncrementalAlterConfigsRequest {
 
     fn access(&self, _cluster: &Cluster) -> Vec<Access> {
         let resources = self.resources.iter();
-        let needs = resources.map(|resource| match resource.resource_type {
-            describe_configs::TOPIC => {
-                Access::new(Operation::AlterConfigs, Resource::Topic, &resource.resource_name)
-            }
-            _ => Access::to_cluster(Operation::AlterConfigs),
-        });
-        needs.collect()
+        alter_configs::access(resources.map(|resource| (resource.resource_type, &*resource.resource_name)))
     }
 }
 

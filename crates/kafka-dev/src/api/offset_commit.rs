@@ -48,10 +48,7 @@ impl Serve for OffsetCommitRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        let topics = topics.map(|topic| Access::new(Operation::Read, Resource::Topic, &topic));
-        let group = Access::new(Operation::Read, Resource::Group, &self.group_id);
-        topics.chain([group]).collect()
+        access(self.topics(cluster), &self.group_id)
     }
 }
 
@@ -61,12 +58,7 @@ fn commit(
     topic: &str,
     asked: &OffsetCommitRequestPartition,
 ) -> Result<(), ResponseError> {
-    let known = cluster.topics.get(topic).and_then(|topic| topic.partition(asked.partition_index));
-    known.ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let metadata = asked.committed_metadata.as_ref().map(|text| text.to_string()).unwrap_or_default();
-    if metadata.len() > MAX_METADATA_BYTES {
-        return Err(ResponseError::OffsetMetadataTooLarge);
-    }
+    let metadata = check_offset(cluster, topic, asked.partition_index, asked.committed_metadata.as_deref())?;
     let committed =
         Committed { offset: asked.committed_offset, leader_epoch: asked.committed_leader_epoch, metadata };
     let written = cluster.groups.commit(group, topic, asked.partition_index, committed);
@@ -74,6 +66,27 @@ fn commit(
         tracing::error!(%error, group, "cannot write the journal");
         ResponseError::UnknownServerError
     })
+}
+
+/// Whether an offset can be committed for the partition with this note; the note.
+pub(super) fn check_offset(
+    cluster: &Cluster,
+    topic: &str,
+    partition: i32,
+    metadata: Option<&str>,
+) -> Result<String, ResponseError> {
+    let known = cluster.topics.get(topic).and_then(|topic| topic.partition(partition));
+    known.ok_or(ResponseError::UnknownTopicOrPartition)?;
+    match metadata.unwrap_or_default() {
+        long if long.len() > MAX_METADATA_BYTES => Err(ResponseError::OffsetMetadataTooLarge),
+        metadata => Ok(metadata.to_owned()),
+    }
+}
+
+/// What committing a group's offsets for these topics needs.
+pub(super) fn access(topics: Vec<String>, group: &str) -> Vec<Access> {
+    let topics = topics.into_iter().map(|topic| Access::new(Operation::Read, Resource::Topic, &topic));
+    topics.chain([Access::new(Operation::Read, Resource::Group, group)]).collect()
 }
 
 fn respond(

@@ -13,7 +13,9 @@ impl Serve for SaslAuthenticateRequest {
 
     async fn serve(self, call: &mut Call<'_>) -> SaslAuthenticateResponse {
         let users = call.connection.users();
-        match call.connection.sasl.step(&self.auth_bytes, &users) {
+        let shared = std::sync::Arc::clone(&call.connection.shared);
+        let step = call.connection.sasl.step(&self.auth_bytes, &users, &shared.cluster().credentials);
+        match step {
             Step::Challenge(challenge) => answered(challenge),
             Step::Success(user, last) => {
                 let now = call.shared().clock.now();

@@ -21,7 +21,8 @@ use crate::journal::Journal;
 use crate::shared::Shared;
 
 fn connection() -> Connection {
-    let node = Node { host: "localhost".to_owned(), port: 9092, is_up: true };
+    let (host, port) = ("localhost".to_owned(), 9092);
+    let node = Node { host: host.clone(), port, listens_on: (host, port), is_up: true };
     let groups = Groups::new(std::time::Duration::ZERO, Journal::in_memory());
     let mut cluster =
         Cluster::new("test".to_owned(), BTreeMap::from([(1, node)]), groups, Store::in_memory());

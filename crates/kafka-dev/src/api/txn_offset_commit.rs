@@ -9,7 +9,7 @@ use kafka_protocol::messages::txn_offset_commit_response::{
 };
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Call, Serve, code};
+use super::{Call, Serve, code_of, offset_commit};
 use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 use crate::group::offsets::Committed;
@@ -24,15 +24,12 @@ impl Serve for TxnOffsetCommitRequest {
         }
         let now = call.now();
         let mut cluster = call.cluster();
-        let offsets = known_offsets(&self, &cluster);
+        let offsets = good_offsets(&self, &cluster);
         let producer = Producer { id: self.producer_id.0, epoch: self.producer_epoch };
         if let Err(error) = cluster.transactions.add_offsets(&self.transactional_id, producer, offsets, now) {
             return self.refuse(call.version, error);
         }
-        respond(&self, |topic, asked| {
-            let known = cluster.topics.get(topic).and_then(|topic| topic.partition(asked.partition_index));
-            known.is_none().then_some(ResponseError::UnknownTopicOrPartition)
-        })
+        respond(&self, |topic, asked| check(&cluster, topic, asked).map(drop))
     }
 
     fn refuse(&self, _version: i16, error: ResponseError) -> TxnOffsetCommitResponse {
@@ -41,7 +38,7 @@ impl Serve for TxnOffsetCommitRequest {
             ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
             error => error,
         };
-        respond(self, |_, _| Some(error))
+        respond(self, |_, _| Err(error))
     }
 
     fn topics(&self, _cluster: &Cluster) -> Vec<String> {
@@ -49,11 +46,9 @@ impl Serve for TxnOffsetCommitRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        let topics = topics.map(|topic| Access::new(Operation::Read, Resource::Topic, &topic));
-        let group = Access::new(Operation::Read, Resource::Group, &self.group_id);
-        let transaction = Access::new(Operation::Write, Resource::TransactionalId, &self.transactional_id);
-        topics.chain([group, transaction]).collect()
+        let mut needs = offset_commit::access(self.topics(cluster), &self.group_id);
+        needs.push(Access::new(Operation::Write, Resource::TransactionalId, &self.transactional_id));
+        needs
     }
 }
 
@@ -71,16 +66,19 @@ fn check_member(request: &TxnOffsetCommitRequest, call: &Call<'_>) -> Result<(),
     group.check_commit(&request.member_id, instance, request.generation_id, now)
 }
 
-fn known_offsets(request: &TxnOffsetCommitRequest, cluster: &Cluster) -> Vec<(OffsetKey, Committed)> {
+fn check(
+    cluster: &Cluster,
+    topic: &str,
+    asked: &TxnOffsetCommitRequestPartition,
+) -> Result<String, ResponseError> {
+    offset_commit::check_offset(cluster, topic, asked.partition_index, asked.committed_metadata.as_deref())
+}
+
+fn good_offsets(request: &TxnOffsetCommitRequest, cluster: &Cluster) -> Vec<(OffsetKey, Committed)> {
     let mut offsets = Vec::new();
     for topic in &request.topics {
         for asked in &topic.partitions {
-            let known =
-                cluster.topics.get(topic.name.as_str()).and_then(|t| t.partition(asked.partition_index));
-            if known.is_none() {
-                continue;
-            }
-            let metadata = asked.committed_metadata.as_ref().map(|text| text.to_string()).unwrap_or_default();
+            let Ok(metadata) = check(cluster, &topic.name, asked) else { continue };
             let key = (request.group_id.to_string(), topic.name.to_string(), asked.partition_index);
             let (offset, leader_epoch) = (asked.committed_offset, asked.committed_leader_epoch);
             offsets.push((key, Committed { offset, leader_epoch, metadata }));
@@ -91,13 +89,13 @@ fn known_offsets(request: &TxnOffsetCommitRequest, cluster: &Cluster) -> Vec<(Of
 
 fn respond(
     request: &TxnOffsetCommitRequest,
-    outcome: impl Fn(&str, &TxnOffsetCommitRequestPartition) -> Option<ResponseError>,
+    outcome: impl Fn(&str, &TxnOffsetCommitRequestPartition) -> Result<(), ResponseError>,
 ) -> TxnOffsetCommitResponse {
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             TxnOffsetCommitResponsePartition::default()
                 .with_partition_index(asked.partition_index)
-                .with_error_code(code(outcome(&topic.name, asked)))
+                .with_error_code(code_of(&outcome(&topic.name, asked)))
         });
         TxnOffsetCommitResponseTopic::default()
             .with_name(topic.name.clone())

@@ -2,8 +2,9 @@
 
 pub(crate) mod acl;
 mod base64;
+pub(crate) mod credentials;
 pub(crate) mod sasl;
-mod scram;
+pub(crate) mod scram;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

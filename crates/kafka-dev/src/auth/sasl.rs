@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::Users;
+use super::credentials::Credentials;
 use super::scram::{Exchange, Hash};
 
 /// What clients may choose from.
@@ -41,14 +42,16 @@ impl Sasl {
         true
     }
 
-    /// Takes the client's next message.
-    pub(crate) fn step(&mut self, message: &[u8], users: &Users) -> Step {
+    /// Takes the client's next message. Users come from the configuration, or have stored a credential for SCRAM.
+    pub(crate) fn step(&mut self, message: &[u8], users: &Users, stored: &Credentials) -> Step {
         match std::mem::take(self) {
             Self::Start => Step::Failure,
             Self::Plain => plain(message, users),
             Self::Scram(hash) => {
                 let (nonce, salt) = (Uuid::new_v4().simple().to_string(), Uuid::new_v4());
-                match Exchange::begin(hash, message, &nonce, salt.as_bytes()) {
+                let configured = |user: &str| Some(hash.salt(users.password(user)?, salt.as_bytes()));
+                let credential = |user: &str| stored.get(user, hash).cloned().or_else(|| configured(user));
+                match Exchange::begin(hash, message, &nonce, credential) {
                     Some((exchange, challenge)) => {
                         *self = Self::Proof(exchange);
                         Step::Challenge(challenge.into_bytes())
@@ -56,13 +59,10 @@ impl Sasl {
                     None => Step::Failure,
                 }
             }
-            Self::Proof(exchange) => {
-                let password = users.password(&exchange.user);
-                match password.and_then(|password| exchange.finish(message, password)) {
-                    Some(verifier) => Step::Success(exchange.user, verifier.into_bytes()),
-                    None => Step::Failure,
-                }
-            }
+            Self::Proof(exchange) => match exchange.finish(message) {
+                Some(verifier) => Step::Success(exchange.user, verifier.into_bytes()),
+                None => Step::Failure,
+            },
         }
     }
 }
@@ -85,6 +85,7 @@ fn plain(message: &[u8], users: &Users) -> Step {
 mod tests {
     use super::*;
     use crate::auth::User;
+    use crate::journal::Journal;
 
     fn users() -> Users {
         let user = User { password: "secret".to_owned(), is_super: false };
@@ -94,7 +95,7 @@ mod tests {
     fn plain_step(message: &[u8]) -> Step {
         let mut sasl = Sasl::default();
         assert!(sasl.choose("PLAIN"));
-        sasl.step(message, &users())
+        sasl.step(message, &users(), &Credentials::new(Journal::in_memory()))
     }
 
     #[test]
@@ -107,7 +108,10 @@ mod tests {
 
     #[test]
     fn a_message_before_the_choice_of_a_mechanism_fails() {
-        assert_eq!(Sasl::default().step(b"\0ann\0secret", &users()), Step::Failure);
+        assert_eq!(
+            Sasl::default().step(b"\0ann\0secret", &users(), &Credentials::new(Journal::in_memory())),
+            Step::Failure
+        );
         assert!(!Sasl::default().choose("GSSAPI"));
     }
 }

@@ -5,20 +5,41 @@ use std::num::NonZeroU32;
 use ring::{digest, hmac, pbkdf2};
 
 use super::base64;
+use super::credentials::Credential;
 
 /// Kafka's least number of iterations.
-const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).expect("not zero");
+const ITERATIONS: u32 = 4096;
 /// The GS2 header of a client without channel binding, in base64: `n,,`.
 const NO_BINDING: &str = "biws";
 
 /// Which hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Hash {
     Sha256,
     Sha512,
 }
 
 impl Hash {
+    /// Its number in the protocol.
+    pub(crate) fn code(self) -> i8 {
+        match self {
+            Self::Sha256 => 1,
+            Self::Sha512 => 2,
+        }
+    }
+
+    pub(crate) fn from_code(code: i8) -> Option<Self> {
+        [Self::Sha256, Self::Sha512].into_iter().find(|hash| hash.code() == code)
+    }
+
+    /// What a plain password is stored as.
+    pub(crate) fn salt(self, password: &str, salt: &[u8]) -> Credential {
+        let mut salted_password = vec![0; self.digest().output_len()];
+        let iterations = NonZeroU32::new(ITERATIONS).unwrap_or(NonZeroU32::MIN);
+        pbkdf2::derive(self.pbkdf2(), iterations, salt, password.as_bytes(), &mut salted_password);
+        Credential { salt: salt.to_vec(), salted_password, iterations: ITERATIONS }
+    }
+
     fn hmac(self) -> hmac::Algorithm {
         match self {
             Self::Sha256 => hmac::HMAC_SHA256,
@@ -53,31 +74,37 @@ pub(crate) struct Exchange {
     server_nonce: String,
     client_first: String,
     server_first: String,
-    salt: Vec<u8>,
+    salted_password: Vec<u8>,
 }
 
 impl Exchange {
-    /// Takes the client's first message; with it, what to answer.
-    pub(crate) fn begin(hash: Hash, message: &[u8], nonce: &str, salt: &[u8]) -> Option<(Self, String)> {
+    /// Takes the client's first message; with it, what to answer. `credential` tells what is known of a user.
+    pub(crate) fn begin(
+        hash: Hash,
+        message: &[u8],
+        nonce: &str,
+        credential: impl FnOnce(&str) -> Option<Credential>,
+    ) -> Option<(Self, String)> {
         let message = std::str::from_utf8(message).ok()?;
         let client_first =
             message.strip_prefix("n,").and_then(|rest| rest.split_once(',')).map(|(_, bare)| bare)?;
         let user = attribute(client_first, "n=")?.replace("=2C", ",").replace("=3D", "=");
         let client_nonce = attribute(client_first, "r=")?;
-        let server_first = format!("r={client_nonce}{nonce},s={},i={ITERATIONS}", base64::encode(salt));
+        let Credential { salt, salted_password, iterations } = credential(&user)?;
+        let server_first = format!("r={client_nonce}{nonce},s={},i={iterations}", base64::encode(&salt));
         let exchange = Self {
             hash,
             user,
             server_nonce: nonce.to_owned(),
             client_first: client_first.to_owned(),
             server_first: server_first.clone(),
-            salt: salt.to_vec(),
+            salted_password,
         };
         Some((exchange, server_first))
     }
 
     /// Takes the client's proof; the server's own signature if it holds.
-    pub(crate) fn finish(&self, message: &[u8], password: &str) -> Option<String> {
+    pub(crate) fn finish(&self, message: &[u8]) -> Option<String> {
         let message = std::str::from_utf8(message).ok()?;
         let (without_proof, proof) = message.rsplit_once(",p=")?;
         // As Kafka, only the end is compared: librdkafka puts its own nonce in front once more.
@@ -86,16 +113,14 @@ impl Exchange {
             return None;
         }
         let auth_message = format!("{},{},{without_proof}", self.client_first, self.server_first);
-        let mut salted = vec![0; self.hash.digest().output_len()];
-        pbkdf2::derive(self.hash.pbkdf2(), ITERATIONS, &self.salt, password.as_bytes(), &mut salted);
-        let client_key = self.hash.sign(&salted, b"Client Key");
+        let client_key = self.hash.sign(&self.salted_password, b"Client Key");
         let stored_key = digest::digest(self.hash.digest(), &client_key);
         let signature = self.hash.sign(stored_key.as_ref(), auth_message.as_bytes());
         let expected: Vec<u8> = client_key.iter().zip(&signature).map(|(key, sign)| key ^ sign).collect();
         if base64::decode(proof)? != expected {
             return None;
         }
-        let server_key = self.hash.sign(&salted, b"Server Key");
+        let server_key = self.hash.sign(&self.salted_password, b"Server Key");
         let verifier = self.hash.sign(&server_key, auth_message.as_bytes());
         Some(format!("v={}", base64::encode(&verifier)))
     }
@@ -115,15 +140,18 @@ mod tests {
         let salt = base64::decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
         let first = b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
-        let (exchange, answer) = Exchange::begin(Hash::Sha256, first, nonce, &salt).unwrap();
+        let begin = |password: &str| {
+            Exchange::begin(Hash::Sha256, first, nonce, |_| Some(Hash::Sha256.salt(password, &salt))).unwrap()
+        };
+        let (exchange, answer) = begin("pencil");
         assert_eq!(
             answer,
             "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
         );
         let proof = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
             p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
-        let verifier = exchange.finish(proof, "pencil").unwrap();
+        let verifier = exchange.finish(proof).unwrap();
         assert_eq!(verifier, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
-        assert_eq!(exchange.finish(proof, "pencils"), None);
+        assert_eq!(begin("pencils").0.finish(proof), None);
     }
 }

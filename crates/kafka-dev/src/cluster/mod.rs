@@ -4,6 +4,8 @@
 
 mod cleaning;
 pub(crate) mod persist;
+pub(crate) mod quotas;
+mod replicas;
 pub(crate) mod settings;
 pub(crate) mod topic;
 mod transaction;
@@ -17,12 +19,14 @@ use kafka_protocol::error::ResponseError;
 use uuid::Uuid;
 
 use crate::auth::acl::Acls;
+use crate::auth::credentials::Credentials;
 use crate::config::Config;
 use crate::fetch_session::FetchSessions;
 use crate::group::Groups;
 use crate::group::next_gen::assignor::Topics;
 use crate::txn::Transactions;
 use persist::Store;
+use quotas::Quotas;
 use topic::{Partition, Topic};
 
 /// Longest topic name Kafka accepts, in characters.
@@ -33,8 +37,11 @@ const MAX_PARTITIONS: usize = 10_000;
 /// One broker of the cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
+    /// What clients are told.
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// Where it listens.
+    pub(crate) listens_on: (String, u16),
     pub(crate) is_up: bool,
 }
 
@@ -93,6 +100,8 @@ pub(crate) struct Cluster {
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) acls: Acls,
+    pub(crate) credentials: Credentials,
+    pub(crate) quotas: Quotas,
     pub(crate) fetch_sessions: FetchSessions,
     store: Store,
     pub(crate) limits: Limits,
@@ -113,6 +122,8 @@ impl Cluster {
             groups,
             transactions: Transactions::new(store.journal.clone()),
             acls: Acls::new(store.journal.clone()),
+            credentials: Credentials::new(store.journal.clone()),
+            quotas: Quotas::new(store.journal.clone()),
             fetch_sessions: FetchSessions::default(),
             store,
             limits: Limits::default(),
@@ -343,90 +354,6 @@ impl Cluster {
         self.save_topic(name).map_err(storage_error)?;
         self.forget_logs(&topic).map_err(storage_error)?;
         Ok(topic.id)
-    }
-
-    /// Takes a broker out: its partitions get other leaders.
-    pub(crate) fn broker_down(&mut self, broker: i32) {
-        if let Some(node) = self.nodes.get_mut(&broker) {
-            node.is_up = false;
-        }
-        self.fetch_sessions.forget_broker(broker);
-        self.each_partition(|partition| partition.broker_down(broker));
-    }
-
-    /// Brings a broker back.
-    pub(crate) fn broker_up(&mut self, broker: i32) {
-        if let Some(node) = self.nodes.get_mut(&broker) {
-            node.is_up = true;
-        }
-        self.each_partition(|partition| partition.broker_up(broker));
-    }
-
-    /// Gives the lead of a partition to one of its replicas that is up; false if that cannot be.
-    pub(crate) fn move_leader(&mut self, topic: &str, partition: i32, to: i32) -> bool {
-        let found = self.topics.get_mut(topic).and_then(|topic| topic.partition_mut(partition));
-        match found {
-            Some(partition) if partition.isr.contains(&to) => {
-                partition.lead(Some(to));
-                self.save_topic(topic).map_err(storage_error).is_ok()
-            }
-            _ => false,
-        }
-    }
-
-    /// Changes who leads, and writes it down where it changed.
-    fn each_partition(&mut self, mut change: impl FnMut(&mut Partition)) {
-        let mut changed = Vec::new();
-        for (name, topic) in &mut self.topics {
-            let epochs =
-                |topic: &Topic| topic.partitions.iter().map(|p| i64::from(p.leader_epoch)).sum::<i64>();
-            let before = epochs(topic);
-            topic.partitions.iter_mut().for_each(&mut change);
-            if epochs(topic) != before {
-                changed.push(name.clone());
-            }
-        }
-        for name in changed {
-            if let Err(error) = self.save_topic(&name) {
-                storage_error(error);
-            }
-        }
-    }
-
-    /// Spreads replicas over the live brokers, round robin.
-    fn place(&mut self, partitions: usize, replication: usize) -> Result<Vec<Vec<i32>>, Refusal> {
-        let live: Vec<i32> = self.live_nodes().map(|(id, _)| id).collect();
-        if replication == 0 || replication > live.len() {
-            let message = format!(
-                "Unable to replicate the partition {replication} time(s): The target replication factor of \
-                 {replication} cannot be reached because only {} broker(s) are registered.",
-                live.len()
-            );
-            return Err(Refusal::new(ResponseError::InvalidReplicationFactor, message));
-        }
-        let first = self.next_leader;
-        self.next_leader = (first + partitions) % live.len();
-        let replicas = |partition| {
-            (0..replication).map(|replica| live[(first + partition + replica) % live.len()]).collect()
-        };
-        Ok((0..partitions).map(replicas).collect())
-    }
-
-    fn check_assignments(&self, assignments: &[Vec<i32>]) -> Result<(), Refusal> {
-        let refuse = |message: &str| Err(Refusal::new(ResponseError::InvalidReplicaAssignment, message));
-        let Some(first) = assignments.first() else { return refuse("The assignment names no partition.") };
-        for replicas in assignments {
-            let mut unique = replicas.clone();
-            unique.sort_unstable();
-            unique.dedup();
-            if unique.is_empty() || unique.len() != replicas.len() || replicas.len() != first.len() {
-                return refuse("Every partition needs the same number of different replicas.");
-            }
-            if unique.iter().any(|id| !self.nodes.contains_key(id)) {
-                return refuse("The assignment names a broker that is not in the cluster.");
-            }
-        }
-        Ok(())
     }
 }
 

@@ -108,6 +108,8 @@ impl Cluster {
         self.store.delete_strays(|name| ids.iter().any(|id| id == name))?;
         self.groups.restore()?;
         self.acls.restore()?;
+        self.credentials.restore()?;
+        self.quotas.restore()?;
         self.transactions.restore()?;
         self.finish_transactions(now_ms).map_err(io::Error::other)
     }

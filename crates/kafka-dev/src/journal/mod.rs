@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Offset = 6,
     Transaction = 7,
     Acl = 8,
+    Credential = 9,
+    Quota = 10,
 }
 
 /// Shared by all who write to it.

@@ -164,7 +164,8 @@ pub fn batch(producer: Producer, values: &[&str]) -> Bytes {
         producer_epoch: producer.epoch,
         timestamp_type: TimestampType::Creation,
         offset: i64::from(at),
-        sequence: if producer.sequence < 0 { -1 } else { producer.sequence + at },
+        // Also where there is none: the encoder begins a new batch where numbers do not follow each other.
+        sequence: producer.sequence + at,
         timestamp,
         key: None,
         value: Some(Bytes::copy_from_slice(value.as_bytes())),
