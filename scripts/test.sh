@@ -81,6 +81,13 @@ step tests
 result=0
 cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || result=1
 
+# The same tests as above, which ran on the embedded broker: where the two differ, the embedded one is wrong.
+if [[ -n ${KAFKA_TEST_ONE_NODE:-} ]]; then
+  step conformance
+  KAFKA_TEST_CONFORMANCE=apache cargo test --workspace --locked --no-fail-fast \
+    --test conformance --test interop --test admin 2>&1 | tee -a "$log" || result=1
+fi
+
 if cargo +nightly fuzz --version >/dev/null 2>&1; then
   step fuzz targets
   for target in fuzz/fuzz_targets/*.rs; do

@@ -1,20 +1,25 @@
-//! `kafka-admin` against a real Kafka: what it says and how it ends, compared with Apache's own tools where they can say it.
+//! `kafka-admin` against the embedded broker or a real Kafka, as `KAFKA_TEST_CONFORMANCE` says: what it says and how it
+//! ends, compared with Apache's own tools where they can say it.
 
-use kafka_testkit::{Finished, Program, RealKafka, unique};
+use kafka_testkit::{EitherKafka, Finished, Program, skip_without_apache_tools, unique};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// A broker, where the tools are here that ours is compared with.
+fn kafka() -> Option<EitherKafka> {
+    if skip_without_apache_tools() { None } else { EitherKafka::one_node() }
+}
+
 /// Runs the tool against the plain listeners, with nothing on its stdin.
-fn admin(kafka: &RealKafka, arguments: &[&str]) -> Finished {
-    let bootstrap = kafka.bootstrap();
-    let all = ["-b", &bootstrap].into_iter().chain(arguments.iter().copied());
+fn admin(kafka: &EitherKafka, arguments: &[&str]) -> Finished {
+    let all = ["-b", kafka.bootstrap()].into_iter().chain(arguments.iter().copied());
     Program::start("kafka-admin", all).finish_with_input("", LIMIT)
 }
 
 #[test]
 fn the_tutorials_topic_is_created_once_and_described_as_apaches_tool_sees_it() {
-    let Some(kafka) = RealKafka::one_node() else { return };
+    let Some(kafka) = kafka() else { return };
     let topic = unique("rider-updates");
     let created = admin(&kafka, &["create-topic", &topic, "--partitions", "2"]).expect_code(0);
     assert!(
@@ -38,7 +43,7 @@ fn the_tutorials_topic_is_created_once_and_described_as_apaches_tool_sees_it() {
 
 #[test]
 fn deleting_a_name_with_a_dot_leaves_its_neighbour_alone() {
-    let Some(kafka) = RealKafka::one_node() else { return };
+    let Some(kafka) = kafka() else { return };
     let (dotted, dashed) = (unique("a.b"), unique("a-b"));
     let neighbour = dotted.replace('.', "-");
     let _ = admin(&kafka, &["create-topic", &dotted, &neighbour, &dashed]).expect_code(0);
@@ -53,7 +58,7 @@ fn deleting_a_name_with_a_dot_leaves_its_neighbour_alone() {
 
 #[test]
 fn looking_at_what_does_not_exist_creates_nothing_and_ends_with_4() {
-    let Some(kafka) = RealKafka::one_node() else { return };
+    let Some(kafka) = kafka() else { return };
     let name = unique("never-made");
     for arguments in [
         vec!["describe-topic", &name],
@@ -76,7 +81,7 @@ fn looking_at_what_does_not_exist_creates_nothing_and_ends_with_4() {
 
 #[test]
 fn a_partial_failure_does_the_rest_and_says_what_failed() {
-    let Some(kafka) = RealKafka::one_node() else { return };
+    let Some(kafka) = kafka() else { return };
     let (there, missing) = (unique("there"), unique("missing"));
     let _ = admin(&kafka, &["create-topic", &there]).expect_code(0);
     let described = admin(&kafka, &["describe-topic", &there, &missing, "-o", "name"]).expect_code(4);
@@ -112,9 +117,9 @@ fn a_mistyped_command_gets_a_suggestion_and_ends_with_2() {
 
 #[test]
 fn a_group_is_described_reset_and_deleted_as_apaches_tool_sees_it() {
-    let Some(kafka) = RealKafka::one_node() else { return };
+    let Some(kafka) = kafka() else { return };
     let (topic, group) = (unique("offsets"), unique("readers"));
-    kafka.create_topic(&topic, 1, &[]);
+    kafka.create_topic(&topic, 1);
     let lines: String = (0..10).map(|n| format!("{n}\n")).collect();
     let _ = kafka.tool("console-producer", &["--topic", &topic], lines).expect_code(0);
     let started = admin(&kafka, &["reset-offsets", &group, "--topic", &topic, "--to", "4", "--execute"]);
@@ -139,7 +144,7 @@ fn a_group_is_described_reset_and_deleted_as_apaches_tool_sees_it() {
 
 #[test]
 fn settings_have_units_and_show_before_and_after() {
-    let Some(kafka) = RealKafka::one_node() else { return };
+    let Some(kafka) = kafka() else { return };
     let topic = unique("settings");
     let _ = admin(&kafka, &["create-topic", &topic, "-c", "retention.ms=7d"]).expect_code(0);
     let changed = admin(&kafka, &["set-config", "topic", &topic, "retention.ms=1h"]).expect_code(0).stdout;
@@ -154,7 +159,7 @@ fn settings_have_units_and_show_before_and_after() {
 
 #[test]
 fn what_was_exported_needs_no_change_when_applied() {
-    let Some(kafka) = RealKafka::one_node() else { return };
+    let Some(kafka) = kafka() else { return };
     let topic = unique("declared");
     let wanted =
         format!("topics:\n- name: {topic}\n  partitions: 2\n  configs: {{retention.ms: \"3600000\"}}\n");

@@ -1,30 +1,15 @@
 //! Apache's own tools against the broker, as a user of Kafka would run them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-#![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 use std::process::Command;
 use std::time::Duration;
 
 use kafka_dev::{Broker, Config, Handle};
-use kafka_testkit::{Finished, Program, repository};
+use kafka_testkit::{Finished, Program, repository, skip_without_apache_tools};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const RECORDS: usize = 100;
-
-/// Whether Apache's tools are missing here. Under CI they must be there.
-fn skip_without_kafka_tools() -> bool {
-    let fetched = Command::new(repository().join("scripts/kafka.sh")).arg("fetch").output();
-    let there = fetched.is_ok_and(|output| output.status.success());
-    assert!(
-        there || std::env::var("CI").is_err(),
-        "Apache's tools are not here: under CI the tests need them"
-    );
-    if !there {
-        println!("skipped: Apache's tools are not here");
-    }
-    !there
-}
 
 fn tool(cluster: &Handle, name: &str, arguments: &[&str], input: &str) -> Finished {
     let mut command = Command::new(repository().join("scripts/kafka.sh"));
@@ -50,7 +35,7 @@ fn consume(cluster: &Handle, group: &str, protocol: &str) -> usize {
 
 #[test]
 fn topics_are_created_described_altered_and_deleted() {
-    if skip_without_kafka_tools() {
+    if skip_without_apache_tools() {
         return;
     }
     let cluster = Broker::start(Config::in_memory().brokers(3)).unwrap();
@@ -69,7 +54,7 @@ fn topics_are_created_described_altered_and_deleted() {
 
 #[test]
 fn both_group_protocols_read_everything_and_the_groups_can_be_administered() {
-    if skip_without_kafka_tools() {
+    if skip_without_apache_tools() {
         return;
     }
     let cluster = Broker::start(Config::in_memory().topic("t", 3)).unwrap();
@@ -97,7 +82,7 @@ fn both_group_protocols_read_everything_and_the_groups_can_be_administered() {
 
 #[test]
 fn transactions_are_listed_and_described() {
-    if skip_without_kafka_tools() {
+    if skip_without_apache_tools() {
         return;
     }
     let cluster = Broker::start(Config::in_memory().topic("t", 1)).unwrap();

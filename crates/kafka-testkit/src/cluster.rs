@@ -174,14 +174,12 @@ impl RealKafka {
     /// Runs one of Apache's own tools (`topics`, `console-producer`, …) against the plain listeners, with `input` on
     /// its stdin.
     pub fn tool(&self, name: &str, arguments: &[&str], input: impl Into<Vec<u8>>) -> Finished {
-        Program::start_command(self.tool_command(name, arguments)).finish_with_input(input, TOOL_LIMIT)
+        apache_tool(&self.bootstrap(), name, arguments, input)
     }
 
     /// As [`Self::tool`], for tools that stay: the caller starts and ends it.
     pub fn tool_command(&self, name: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(repository().join("scripts/kafka.sh"));
-        command.args(["tool", name, "--bootstrap-server", &self.bootstrap()]).args(arguments);
-        command
+        apache_tool_command(&self.bootstrap(), name, arguments)
     }
 }
 
@@ -196,6 +194,23 @@ impl Drop for RealKafka {
             }
         }
     }
+}
+
+/// Runs one of Apache's own tools against any broker, with `input` on its stdin.
+pub(crate) fn apache_tool(
+    bootstrap: &str,
+    name: &str,
+    arguments: &[&str],
+    input: impl Into<Vec<u8>>,
+) -> Finished {
+    let command = apache_tool_command(bootstrap, name, arguments);
+    Program::start_command(command).finish_with_input(input, TOOL_LIMIT)
+}
+
+fn apache_tool_command(bootstrap: &str, name: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(repository().join("scripts/kafka.sh"));
+    command.args(["tool", name, "--bootstrap-server", bootstrap]).args(arguments);
+    command
 }
 
 fn kafka_sh(arguments: &[&str], limit: Duration) -> Finished {

@@ -1,4 +1,5 @@
-//! What the tests of all crates share: a real Kafka to run against ([`RealKafka`]), our own built programs
+//! What the tests of all crates share: a real Kafka to run against ([`RealKafka`]), or whichever of it and the embedded
+//! broker is asked for ([`EitherKafka`]), our own built programs
 //! ([`Program`]), a terminal to type into ([`Terminal`]) and a proxy that loses, delays and freezes traffic
 //! ([`FaultProxy`]).
 //!
@@ -10,6 +11,7 @@
 
 mod cluster;
 mod document;
+mod either;
 pub mod hostile;
 mod program;
 mod proxy;
@@ -19,6 +21,7 @@ mod wait;
 
 pub use cluster::{RealKafka, kcat, skip_without_kcat};
 pub use document::{Document, Stage};
+pub use either::{EitherKafka, skip_without_apache_tools};
 pub use program::{Finished, Program, binary, repository, run};
 pub use proxy::{FaultProxy, Rule, api};
 pub use signal::Signal;
