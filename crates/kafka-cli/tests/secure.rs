@@ -15,11 +15,21 @@ const PASSWORD: &str = "hunter2-the-secret";
 
 /// Runs a tool against a listener; `more` are its arguments and properties.
 fn run(kafka: &RealKafka, tool: &str, listener: &str, more: &[&str]) -> (Finished, Duration) {
+    run_with(kafka, tool, listener, more, "")
+}
+
+fn run_with(
+    kafka: &RealKafka,
+    tool: &str,
+    listener: &str,
+    more: &[&str],
+    input: &str,
+) -> (Finished, Duration) {
     let mut command = Command::new(binary(tool));
     command.args(more).args(["-b", &kafka.listener(listener), "--timeout", "10s"]);
     command.env("XDG_CONFIG_HOME", "/nonexistent");
     let started = Instant::now();
-    let finished = Program::start_command(command).finish_with_input("", LIMIT);
+    let finished = Program::start_command(command).finish_with_input(input, LIMIT);
     (finished, started.elapsed())
 }
 
@@ -104,12 +114,56 @@ fn what_a_user_may_not_do_is_denied_with_the_permission_that_is_missing() {
     }
 }
 
+/// A command of each tool that has to ask the broker something.
+const ASKING: [(&str, &[&str]); 3] =
+    [("kafka-admin", &["list-topics"]), ("kafka-consume", &["g", "t"]), ("kafka-produce", &["t"])];
+
+#[test]
+fn a_wrong_password_is_final_at_once_for_all_three_tools() {
+    let Some(kafka) = RealKafka::secure() else { return };
+    for (tool, command) in ASKING {
+        for (listener, name, words) in [
+            ("SASL_PLAINTEXT", "sasl-plaintext-plain-admin", "Invalid username or password"),
+            ("SASL_PLAINTEXT", "sasl-plaintext-scram-sha-256-admin", "invalid credentials"),
+            ("SASL_SSL", "sasl-ssl-scram-sha-512-admin", "invalid credentials"),
+        ] {
+            let wrong =
+                ["-F", &file(&kafka, name), "-X", "sasl.username=admin", "-X", "sasl.password=wrong-secret"];
+            let refused = run(&kafka, tool, listener, &[command, &wrong].concat());
+            assert!(!refused.0.stderr.contains("wrong-secret"), "{refused:?}");
+            assert_refused(refused, 6, words);
+        }
+    }
+}
+
+#[test]
+fn a_transactional_id_a_group_and_a_cluster_without_permission_are_each_named() {
+    let Some(kafka) = RealKafka::secure() else { return };
+    let (bob, topic, name) =
+        (&file(&kafka, "sasl-ssl-scram-sha-256-bob"), unique("allowed"), unique("denied"));
+    kafka.create_topic(&topic, 1, &[]);
+    let everything =
+        ["--add", "--force", "--allow-principal", "User:bob", "--operation", "All", "--topic", &topic];
+    let _ = kafka.tool("acls", &everything, "").expect_code(0);
+    for (tool, command, words) in [
+        (
+            "kafka-produce",
+            &[&topic, "--raw", "--transactional-id", &name][..],
+            "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
+        ),
+        ("kafka-consume", &[&name, &topic], "GROUP_AUTHORIZATION_FAILED"),
+        ("kafka-admin", &["create-topic", &name], "AUTHORIZATION_FAILED"),
+    ] {
+        let refused = run_with(&kafka, tool, "SASL_SSL", &[command, &["-F", bob]].concat(), "a line\n");
+        assert!(refused.0.stderr.contains(&name), "{refused:?}");
+        assert_refused(refused, 6, words);
+    }
+}
+
 #[test]
 fn all_three_tools_say_what_is_wrong_with_a_certificate() {
     let Some(kafka) = RealKafka::secure() else { return };
-    for (tool, command) in
-        [("kafka-admin", &["list-topics"][..]), ("kafka-consume", &["g", "t"]), ("kafka-produce", &["t"])]
-    {
+    for (tool, command) in ASKING {
         for (listener, name, words) in [
             ("SSL", "ssl-wrong-ca", "unknown issuer"),
             ("EXPIRED", "ssl", "expired on 2024-02-01"),
