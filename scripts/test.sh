@@ -91,7 +91,11 @@ fi
 if cargo +nightly fuzz --version >/dev/null 2>&1; then
   step fuzz targets
   for target in fuzz/fuzz_targets/*.rs; do
-    cargo +nightly fuzz run "$(basename "$target" .rs)" -- -max_total_time=5 -rss_limit_mb=1024 || result=1
+    target=$(basename "$target" .rs)
+    # What is found goes to the first folder; the second one is only read.
+    mkdir -p "fuzz/target/corpus/$target"
+    cargo +nightly fuzz run "$target" "$PWD/fuzz/target/corpus/$target" "$PWD/fuzz/corpus/$target" \
+      -- -max_total_time=5 -rss_limit_mb=1024 || result=1
   done
 fi
 

@@ -241,3 +241,12 @@ fn old_records_go_when_their_time_is_over() {
     }
     assert_eq!((wire.offset("t", -2), wire.offset("t", -1)), (1, 1));
 }
+
+#[test]
+fn what_fuzzing_starts_from_are_requests() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/request");
+    for file in std::fs::read_dir(corpus).unwrap() {
+        let path = file.unwrap().path();
+        assert!(kafka_dev::decode_request(&std::fs::read(&path).unwrap()), "{}", path.display());
+    }
+}
