@@ -5,7 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use kafka_core::consumer::{Consumer, ConsumerOptions, Event, GroupOptions, PartitionRecords, Source, Start};
+use kafka_core::consumer::{
+    Consumer, ConsumerOptions, Event, GroupOptions, PartitionRecords, Source, Start, Subscription,
+};
 use kafka_core::producer::{Producer, ProducerOptions};
 use kafka_core::{Client, Config, Metric, RecordRef, TopicPartition};
 use kafka_dev::{Broker, Handle};
@@ -164,7 +166,7 @@ async fn the_counters_tell_of_rebalances_and_of_what_is_still_to_be_read() {
         ConsumerOptions::from_config(client.config()).unwrap(),
         Source::Group {
             options: GroupOptions::from_config(client.config()).unwrap(),
-            topics: vec!["t".into()],
+            subscription: Subscription::Topics(vec!["t".into()]),
         },
     )
     .unwrap();

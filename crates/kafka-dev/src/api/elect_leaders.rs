@@ -1,4 +1,4 @@
-//! ElectLeaders, versions 0 to 2 (KIP-183, 460): the lead back to the preferred replicas.
+//! ElectLeaders, versions 1 and 2 (KIP-183, 460): the lead back to the preferred replicas.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ const PREFERRED: i8 = 0;
 type Results = BTreeMap<String, Vec<(i32, Result<(), ResponseError>)>>;
 
 impl Serve for ElectLeadersRequest {
-    const SERVED: VersionRange = VersionRange { min: 0, max: 2 };
+    const SERVED: VersionRange = VersionRange { min: 1, max: 2 };
 
     async fn serve(self, call: &mut Call<'_>) -> ElectLeadersResponse {
         let mut results = Results::new();

@@ -103,7 +103,8 @@ mod tests {
             quotas.find(wanted, strict).map(|(entity, _)| entity.clone()).collect::<Vec<_>>()
         };
         let user = |wanted| vec![("user".to_owned(), wanted)];
-        assert_eq!(find(&quotas, &user(Match::Name("ann".to_owned())), true), [ann.clone()]);
+        let only = find(&quotas, &user(Match::Name("ann".to_owned())), true);
+        assert_eq!(only, std::slice::from_ref(&ann));
         assert_eq!(find(&quotas, &user(Match::Any), false).len(), 2);
         assert_eq!(find(&quotas, &[("client-id".to_owned(), Match::Default)], false), [both]);
         assert_eq!(find(&quotas, &[], false).len(), 2);
