@@ -154,7 +154,7 @@ fn we_read_what_apaches_console_producer_wrote() {
 
 #[test]
 fn a_topic_that_is_copied_as_json_is_the_same_in_every_field() {
-    let Some(kafka) = RealKafka::one_node() else { return };
+    let Some(kafka) = kafka() else { return };
     let (from, to) = (unique("original"), unique("copy"));
     let lines = concat!(
         r#"{"partition":1,"timestamp":1700000000123,"key":{"base64":"/wA="},"value":"\u0000 \r\n é","headers":[["a","1"],["a",null],["",{"base64":"gA=="}]]}"#,
@@ -166,10 +166,10 @@ fn a_topic_that_is_copied_as_json_is_the_same_in_every_field() {
     );
     let bootstrap = kafka.bootstrap();
     let copy = |topic: &str, lines: &str| {
-        kafka.create_topic(topic, 2, &[]);
+        kafka.create_topic(topic, 2);
         let _ =
-            run("kafka-produce", ["-b", &bootstrap, topic, "--input", "json"], lines, LIMIT).expect_code(0);
-        let flags = ["-b", &bootstrap, "--no-group", topic, "--exit", "--output", "json"];
+            run("kafka-produce", ["-b", bootstrap, topic, "--input", "json"], lines, LIMIT).expect_code(0);
+        let flags = ["-b", bootstrap, "--no-group", topic, "--exit", "--output", "json"];
         run("kafka-consume", flags, "", LIMIT).expect_code(0).stdout
     };
     let sorted = |text: &str, topic: &str| {

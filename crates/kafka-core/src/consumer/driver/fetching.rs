@@ -17,7 +17,7 @@ use crate::consumer::position::Wanted;
 use crate::consumer::queue::Event;
 use crate::error::{Error, Result};
 use crate::wire::{Connection, Lane};
-use crate::{ErrorCode, Metric, TopicPartition};
+use crate::{ErrorCode, TopicPartition};
 
 /// A fetch that is out for so long found no records yet and waits for some.
 pub(super) const SETTLED: Duration = Duration::from_millis(20);
