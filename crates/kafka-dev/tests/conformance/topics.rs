@@ -157,7 +157,7 @@ fn settings_are_checked_by_name_and_value() {
     };
     is(&mut stage, "retention.ms", ("1000", 1, 5));
     is(&mut stage, "cleanup.policy", ("delete,compact", 1, 7));
-    is(&mut stage, "min.insync.replicas", ("1", 5, 3));
+    is(&mut stage, "max.message.bytes", ("1048588", 5, 3));
     let old = OldConfig::default().with_name(text("retention.ms")).with_value(Some(text("2000")));
     let resource = AlterConfigsResource::default().with_resource_type(TOPIC).with_resource_name(text(&topic));
     let replaced = AlterConfigsRequest::default().with_resources(vec![resource.with_configs(vec![old])]);
