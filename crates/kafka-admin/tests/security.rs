@@ -58,9 +58,16 @@ fn a_user_that_was_made_can_log_in_until_it_is_deleted() {
     let user = unique("carol");
     let set = ["set-user", &user, "--mechanism", "SCRAM-SHA-256", "--mechanism", "SCRAM-SHA-512"];
     let _ = said(admin_with_input(&kafka, &set, "a password of hers\n"));
-    let listed = said(admin(&kafka, &["list-users", "-o", "jsonl"]));
-    let line = listed.lines().find(|line| line.contains(&user)).expect("the user is listed");
-    assert_holds(line, &["\"mechanism\":\"SCRAM-SHA-256\",\"iterations\":8192", "SCRAM-SHA-512"]);
+    // The broker that is asked hears of it from the controller.
+    let mut line = None;
+    eventually("the user is listed", LIMIT, || {
+        let listed = said(admin(&kafka, &["list-users", "-o", "jsonl"]));
+        line =
+            listed.lines().find(|line| line.contains(&user) && line.contains("SHA-512")).map(str::to_owned);
+        line.is_some()
+    });
+    let mechanisms = ["\"mechanism\":\"SCRAM-SHA-256\",\"iterations\":8192", "SCRAM-SHA-512"];
+    assert_holds(&line.unwrap_or_default(), &mechanisms);
     let theirs = apache(&kafka, "configs", &["--describe", "--entity-type", "users", "--entity-name", &user]);
     assert_holds(&theirs, &["SCRAM-SHA-256=iterations=8192", "SCRAM-SHA-512=iterations=8192"]);
 

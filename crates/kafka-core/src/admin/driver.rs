@@ -181,7 +181,7 @@ impl Call {
             Target::Any if !changes => return self.cluster.ask_candidates(question).await,
             Target::Any => {
                 // Whoever answers this now is awake, and is the one that `any` prefers.
-                lookup::metadata(&self.cluster, Some(&[])).await?;
+                self.cluster.look_up(Some(&[])).await?;
                 self.cluster.any().await?
             }
             Target::Broker(broker) => self.cluster.connect(&broker, Lane::General).await?,

@@ -4,8 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest, TopicName};
+use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest};
 use kafka_protocol::protocol::StrBytes;
 
 use super::driver::Call;
@@ -44,7 +43,7 @@ pub(crate) async fn locate<K>(
         Lookup::Any => any(keys),
         Lookup::Controller if tries == 0 => any(keys),
         Lookup::Controller => {
-            let found = metadata(&call.cluster, Some(&[])).await;
+            let found = call.cluster.look_up(Some(&[])).await;
             let controller = |metadata: &Metadata| metadata.brokers.get(&metadata.controller?).cloned();
             locate_each(keys, &found, |_, metadata| {
                 Located::At(controller(metadata).map_or(Target::Any, Target::Broker))
@@ -52,12 +51,12 @@ pub(crate) async fn locate<K>(
         }
         Lookup::Broker(id) if keys.iter().all(|key| id(key).is_none()) => any(keys),
         Lookup::Broker(id) => {
-            let found = metadata(&call.cluster, Some(&[])).await;
+            let found = call.cluster.look_up(Some(&[])).await;
             locate_each(keys, &found, |key, metadata| broker(id(key), metadata))
         }
         Lookup::Leader(of) => {
             let names: BTreeSet<Arc<str>> = keys.iter().map(|key| of(key).topic).collect();
-            let found = metadata(&call.cluster, Some(&names.into_iter().collect::<Vec<_>>())).await;
+            let found = call.cluster.look_up(Some(&names.into_iter().collect::<Vec<_>>())).await;
             locate_each(keys, &found, |key, metadata| leader(&of(key), metadata))
         }
         Lookup::Coordinator(kind, of) => coordinators(call, *kind, *of, keys).await,
@@ -111,21 +110,6 @@ fn leader(of: &TopicPartition, metadata: &Metadata) -> Located {
         Some(broker) => Located::At(Target::Broker(broker.clone())),
         None => Located::Later(failed(ErrorCode::LEADER_NOT_AVAILABLE)),
     }
-}
-
-/// The cluster as one broker sees it now, with these topics, or with all of them.
-pub(crate) async fn metadata(cluster: &Cluster, topics: Option<&[Arc<str>]>) -> Result<Metadata> {
-    let by_name = |name: &Arc<str>| {
-        let name = TopicName(StrBytes::from_string(name.to_string()));
-        MetadataRequestTopic::default().with_name(Some(name))
-    };
-    let topics = topics.map(|names| names.iter().map(by_name).collect());
-    let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
-    let response = cluster.ask_any(move |_| Ok(request.clone())).await?;
-    ErrorCode(response.error_code)
-        .check()
-        .map_err(|code| Error::broker(MetadataRequest::NAME, "cluster", code, None))?;
-    Ok(Metadata::default().merged(response, true, std::time::Instant::now()))
 }
 
 async fn coordinators<K>(

@@ -18,7 +18,7 @@ use kafka_protocol::messages::{
 use uuid::Uuid;
 
 use super::driver::Stage;
-use super::lookup::{self, Lookup};
+use super::lookup::Lookup;
 use super::names::{check, some_text, text, topic_name};
 use super::security_names::AclOperation;
 use super::{Admin, OffsetSpec, Outcome};
@@ -222,7 +222,7 @@ impl Admin {
         let names: Vec<Arc<str>> = topics.iter().map(|name| name.as_str().into()).collect();
         let call = self.call("waiting until the topics are gone");
         let look = async || {
-            let metadata = lookup::metadata(&self.cluster, Some(&names)).await?;
+            let metadata = self.cluster.look_up(Some(&names)).await?;
             let is_there = |name: &&Arc<str>| metadata.topic(name).is_some_and(|topic| topic.error.is_ok());
             names.iter().find(is_there).map_or(Ok(()), |name| {
                 let why = "its deletion is still under way".to_owned();
@@ -253,7 +253,7 @@ impl Admin {
     /// Where no broker answered in time.
     pub async fn snapshot(&self, topics: Option<&[Arc<str>]>) -> Result<Metadata> {
         let call = self.call("asking for metadata");
-        call.retrying(async || lookup::metadata(&self.cluster, topics).await).await
+        call.retrying(async || self.cluster.look_up(topics).await).await
     }
 }
 

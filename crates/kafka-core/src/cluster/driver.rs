@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{FindCoordinatorRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::{FindCoordinatorRequest, MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use tokio::task::JoinSet;
@@ -175,22 +175,31 @@ impl Cluster {
 
     /// `None` asks for all topics.
     async fn learn(&self, topics: Option<Vec<Arc<str>>>) -> Result<Arc<Metadata>> {
-        let all = topics.is_none();
-        let names = topics.map(|names| {
-            let by_name = |name: Arc<str>| {
-                let name = TopicName(StrBytes::from_string(name.to_string()));
-                MetadataRequestTopic::default().with_name(Some(name))
-            };
-            names.into_iter().map(by_name).collect()
-        });
+        let response = self.look(topics.as_deref()).await?;
+        let merged = self.metadata().merged(response, topics.is_none(), std::time::Instant::now());
+        let merged = Arc::new(merged);
+        self.inner.metadata.send_replace(Arc::clone(&merged));
+        Ok(merged)
+    }
+
+    /// The cluster as one broker sees it now, with these topics, or with all of them; nothing is kept of it.
+    pub(crate) async fn look_up(&self, topics: Option<&[Arc<str>]>) -> Result<Metadata> {
+        let response = self.look(topics).await?;
+        Ok(Metadata::default().merged(response, true, std::time::Instant::now()))
+    }
+
+    async fn look(&self, topics: Option<&[Arc<str>]>) -> Result<MetadataResponse> {
+        let by_name = |name: &Arc<str>| {
+            let name = TopicName(StrBytes::from_string(name.to_string()));
+            MetadataRequestTopic::default().with_name(Some(name))
+        };
+        let names = topics.map(|names| names.iter().map(by_name).collect());
         let request = MetadataRequest::default().with_topics(names).with_allow_auto_topic_creation(false);
         let response = self.ask_any(move |_| Ok(request.clone())).await?;
         ErrorCode(response.error_code)
             .check()
             .map_err(|code| Error::broker(MetadataRequest::NAME, "cluster", code, None))?;
-        let merged = Arc::new(self.metadata().merged(response, all, std::time::Instant::now()));
-        self.inner.metadata.send_replace(Arc::clone(&merged));
-        Ok(merged)
+        Ok(response)
     }
 
     /// Asks one broker after the other until one answers. `question` sees the connection, for its versions.
