@@ -1,5 +1,6 @@
 //! Failures to reach the cluster, said soon and once: one line per cause, then a count.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -12,40 +13,49 @@ use crate::printable::printable;
 /// How often a cause that goes on is counted out.
 const REMIND: Duration = Duration::from_secs(10);
 
-/// What was said last, and how often it came since.
+/// More causes than this at a time are begun anew.
+const MAX_CAUSES: usize = 32;
+
+/// The causes that were said since the cluster was reached last; two may take turns.
 #[derive(Debug, Default)]
 struct Log {
-    last: Option<String>,
+    causes: HashMap<String, Cause>,
+}
+
+/// When a cause was said, and how often it came since.
+#[derive(Debug)]
+struct Cause {
+    said_at: Instant,
     repeats: u32,
-    said_at: Option<Instant>,
 }
 
 impl Log {
     /// Takes what the cluster's trouble is now; the line to write, where there is something new to say.
     fn note(&mut self, trouble: Option<&Error>, now: Instant) -> Option<String> {
         let Some(error) = trouble else {
-            self.repeats = 0;
-            self.said_at = None;
-            return self.last.take().map(|_| "connected again".to_owned());
+            let was_in_trouble = !std::mem::take(&mut self.causes).is_empty();
+            return was_in_trouble.then(|| "connected again".to_owned());
         };
         // What will not pass ends the run, which says it then.
         if !error.is_retriable() {
             return None;
         }
         let text = error.to_string();
-        if self.last.as_ref() != Some(&text) {
-            self.repeats = 0;
-            self.said_at = Some(now);
-            self.last = Some(text.clone());
+        let Some(cause) = self.causes.get_mut(&text) else {
+            if self.causes.len() >= MAX_CAUSES {
+                self.causes.clear();
+            }
             let hint = hint_for(error).map(|hint| format!(" ({hint})")).unwrap_or_default();
-            return Some(format!("{text}{hint}; trying again"));
-        }
-        self.repeats += 1;
-        if self.said_at.is_some_and(|said| now < said + REMIND) {
+            let line = format!("{text}{hint}; trying again");
+            self.causes.insert(text, Cause { said_at: now, repeats: 0 });
+            return Some(line);
+        };
+        cause.repeats += 1;
+        if now < cause.said_at + REMIND {
             return None;
         }
-        self.said_at = Some(now);
-        Some(format!("{text} (again, {} times)", std::mem::take(&mut self.repeats)))
+        cause.said_at = now;
+        Some(format!("{text} (again, {} times)", std::mem::take(&mut cause.repeats)))
     }
 }
 
@@ -99,5 +109,18 @@ mod tests {
             log.note(Some(&lost), start + REMIND).unwrap(),
             "Metadata to b:1: connection lost: reset; trying again"
         );
+    }
+
+    #[test]
+    fn causes_that_take_turns_are_said_once_each() {
+        let lost = |why: &str| Error::Request {
+            broker: "b:1".into(),
+            api: "Metadata",
+            failure: RequestFailure::Disconnected(why.into()),
+        };
+        let (closed, reset) = (lost("closed"), lost("reset"));
+        let (mut log, now) = (Log::default(), Instant::now());
+        let turns = [&closed, &reset].into_iter().cycle().take(20);
+        assert_eq!(turns.filter_map(|error| log.note(Some(error), now)).count(), 2);
     }
 }
