@@ -54,9 +54,13 @@ impl Stage {
     /// A name for a group or a transactional id whose coordinator is ready to answer.
     fn coordinated(&mut self, kind: i8) -> String {
         let id = unique("conformance");
-        eventually("a coordinator", PATIENCE, || {
-            let request = FindCoordinatorRequest::default().with_key_type(kind).with_key(text(&id));
-            self.wire.call(&request, 3).error_code == 0
+        let request = FindCoordinatorRequest::default().with_key_type(kind).with_key(text(&id));
+        let nobody = HeartbeatRequest::default().with_group_id(group_id(&id)).with_member_id(text("nobody"));
+        eventually("a coordinator that has loaded what it coordinates", PATIENCE, || {
+            let is_found = self.wire.call(&request, 3).error_code == 0;
+            let mut is_ready =
+                || self.wire.call(&nobody, 4).error_code == code(ResponseError::UnknownMemberId);
+            is_found && (kind != GROUP || is_ready())
         });
         id
     }

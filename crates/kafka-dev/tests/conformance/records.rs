@@ -6,11 +6,12 @@ use kafka_dev::ResponseError as E;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::*;
+use kafka_testkit::eventually;
 
 use super::support::{
     ANYONE, FETCH_VERSION, PRODUCE_VERSION, Producer, Wire, fetch_request, name, produce_request,
 };
-use super::{code, stage};
+use super::{PATIENCE, code, stage};
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
@@ -68,7 +69,12 @@ fn a_number_of_acknowledgements_that_cannot_be_is_refused() {
 fn a_repeated_batch_is_acknowledged_with_its_offset_and_stored_once() {
     let Some(mut stage) = stage() else { return };
     let (wire, topic) = (&mut stage.wire, &stage.topic);
-    let id = wire.init_producer(None).producer_id.0;
+    let mut given = wire.init_producer(None);
+    eventually("a producer id", PATIENCE, || {
+        given = wire.init_producer(None);
+        given.error_code == 0
+    });
+    let id = given.producer_id.0;
     let producer = Producer { id, epoch: 0, sequence: 0, transactional: false };
     let first = wire.produce(topic, producer, &["a", "b"]);
     let again = wire.produce(topic, producer, &["a", "b"]);
