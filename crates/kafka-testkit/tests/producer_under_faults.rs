@@ -146,15 +146,18 @@ fn a_frozen_leader_is_not_waited_for_when_its_partitions_have_moved() {
     let mut producer = Program::start("kafka-produce", arguments);
     let stop = Arc::new(AtomicBool::new(false));
     let writer = write_lines(&mut producer, 2_000, 0, Arc::clone(&stop));
-    kafka_testkit::eventually("the first lines", LIMIT, || !read_all(&kafka, &topic).is_empty());
+    // One record, since reading to the end would never end while lines come.
+    let first = ["-C", "-e", "-q", "-c", "1", "-b", &bootstrap, "-t", &topic, "-o", "beginning"];
+    kafka_testkit::eventually("the first line", LIMIT, || !kcat(&first, "").stdout.is_empty());
     let leader = kafka.leader(&topic, 0).expect("a leader");
     kafka.freeze(leader);
     sleep(Duration::from_secs(2));
     stop.store(true, Ordering::SeqCst);
     let count = writer.join().expect("the writer does not panic");
-    let _ = producer.finish(LIMIT).expect_code(0);
+    let finished = producer.finish(LIMIT);
     kafka.kill(leader);
     kafka.start(leader);
+    let _ = finished.expect_code(0);
     assert_whole(&kafka, &topic, count);
 }
 
