@@ -18,11 +18,12 @@ use kafka_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
 
 use super::assignor::{self, Assignor, Topics};
 use super::event::{Action, Answer, Identity, Request, Told};
-use super::member::{Ending, Member, Verdict, position};
+use super::member::{Member, Verdict};
 use super::options::GroupOptions;
 use super::protocol;
 use super::state::MemberState;
 use super::steps::Steps;
+use super::story::{Ending, position};
 use crate::ErrorCode;
 use crate::error::{Error, Result};
 
@@ -307,7 +308,7 @@ impl Classic {
         let surplus = self.member.adopt(&target);
         self.end_story(target.clone(), now);
         if !surplus.is_empty() {
-            self.member.go_on_with_story(target, now);
+            self.member.story.go_on(target, now);
             return self.member.revoke(surplus, now);
         }
         self.member.become_(MemberState::Stable);

@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::event::{Action, Rebalance, Request, Told};
+use super::event::{Action, Request, Told};
 use super::link::Link;
 use super::options::GroupOptions;
 use super::pace::Pace;
 use super::state::MemberState;
+use super::story::{Ending, Story};
 use crate::error::{ConnectFailure, Error, RequestFailure};
 use crate::{Backoff, ErrorCode, Reaction, TopicPartition};
 
@@ -36,13 +37,6 @@ struct Revocation {
     until: Instant,
 }
 
-/// A rebalance that is not over yet.
-#[derive(Debug)]
-struct Story {
-    started: Instant,
-    before: BTreeSet<TopicPartition>,
-}
-
 /// What to do about an error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -64,6 +58,7 @@ pub(super) struct Member {
     pub(super) owned: BTreeSet<TopicPartition>,
     pub(super) link: Link,
     pub(super) pace: Pace,
+    pub(super) story: Story,
     pub(super) heartbeat_at: Instant,
     /// Before this instant nobody asks to be let in.
     pub(super) retry_at: Instant,
@@ -73,9 +68,6 @@ pub(super) struct Member {
     unexplained: u32,
     outstanding: Option<Outstanding>,
     revocation: Option<Revocation>,
-    story: Option<Story>,
-    /// A finished story that waits for the description of the group.
-    untold: Option<(u64, Rebalance)>,
     leave_until: Option<Instant>,
     seen_at: Instant,
     numbers: u64,
@@ -90,6 +82,7 @@ impl Member {
             owned: BTreeSet::new(),
             link: Link::new(options.retry_backoff, now),
             pace: Pace::new(options.heartbeat_interval, now),
+            story: Story::new(now),
             heartbeat_at: now,
             retry_at: now,
             polled_at: now,
@@ -98,8 +91,6 @@ impl Member {
             unexplained: 0,
             outstanding: None,
             revocation: None,
-            story: Some(Story { started: now, before: BTreeSet::new() }),
-            untold: None,
             leave_until: None,
             seen_at: now,
             numbers: 0,
@@ -348,67 +339,39 @@ impl Member {
 
     // The story.
 
-    pub(super) fn is_in_story(&self) -> bool {
-        self.story.is_some()
-    }
-
     pub(super) fn begin_story(&mut self, now: Instant) {
-        if self.story.is_none() {
-            self.story = Some(Story { started: now, before: self.owned.clone() });
-        }
-    }
-
-    /// A rebalance that has told of its end already goes on, from what it ended with.
-    pub(super) fn go_on_with_story(&mut self, before: BTreeSet<TopicPartition>, now: Instant) {
-        self.story = Some(Story { started: now, before });
+        self.story.begin(&self.owned, now);
     }
 
     /// The rebalance is over. `describe` asks for the group's members where they are not known.
     pub(super) fn end_story(&mut self, ending: Ending, describe: Option<Request>, now: Instant) {
-        let Some(Story { started, before }) = self.story.take() else { return };
-        let target = &ending.target;
-        let story = Rebalance {
-            group: Arc::clone(&self.options.group_id),
-            protocol: ending.protocol,
-            assignor: ending.assignor,
-            generation: ending.generation,
-            member_id: ending.member_id,
-            position: ending.position,
-            is_leader: ending.is_leader,
-            came: target.difference(&before).cloned().collect(),
-            went: before.difference(target).cloned().collect(),
-            stayed: before.intersection(target).cloned().collect(),
-            took: now.saturating_duration_since(started),
-        };
+        let group = Arc::clone(&self.options.group_id);
+        let Some(rebalance) = self.story.end(group, ending, now) else { return };
         self.pace.changed(now);
         self.tell_untold();
-        let token = self.number();
-        self.untold = Some((token, story));
         match describe {
             Some(request) => {
+                let token = self.number();
+                self.story.wait_for_description(token, rebalance);
                 self.act(Action::Send { token, request: Box::new(request), limit: DESCRIBE_LIMIT });
             }
-            None => self.tell_untold(),
+            None => self.tell(Told::Rebalanced(rebalance)),
         }
     }
 
     /// The group's members as the coordinator lists them, or nothing where it would not. False for another token.
     pub(super) fn described(&mut self, token: u64, members: Option<&[String]>) -> bool {
-        let Some((waiting, story)) = &mut self.untold else { return false };
-        if *waiting != token {
-            return false;
-        }
+        let Some(rebalance) = self.story.described(token, members) else { return false };
         if let Some(members) = members {
-            story.position = position(&story.member_id, members.iter().map(String::as_str));
             self.pace.set_members(members.len());
         }
-        self.tell_untold();
+        self.tell(Told::Rebalanced(rebalance));
         true
     }
 
     fn tell_untold(&mut self) {
-        if let Some((_, story)) = self.untold.take() {
-            self.tell(Told::Rebalanced(story));
+        if let Some(rebalance) = self.story.take_untold() {
+            self.tell(Told::Rebalanced(rebalance));
         }
     }
 
@@ -455,24 +418,4 @@ impl Member {
             self.act(Action::Send { token, request: Box::new(request), limit: LEAVE_LIMIT });
         }
     }
-}
-
-/// How a rebalance ended.
-#[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) protocol: &'static str,
-    pub(super) assignor: Option<Arc<str>>,
-    pub(super) generation: i32,
-    pub(super) member_id: Arc<str>,
-    pub(super) position: Option<(usize, usize)>,
-    pub(super) is_leader: bool,
-    pub(super) target: BTreeSet<TopicPartition>,
-}
-
-/// Which member of how many `id` is, in the order of the ids.
-pub(super) fn position<'a>(id: &str, ids: impl Iterator<Item = &'a str>) -> Option<(usize, usize)> {
-    let mut ids: Vec<_> = ids.collect();
-    ids.sort_unstable();
-    let at = ids.iter().position(|other| *other == id)?;
-    Some((at + 1, ids.len()))
 }

@@ -19,6 +19,7 @@ pub(crate) mod protocol;
 mod simulation;
 mod state;
 mod steps;
+mod story;
 
 use tokio::sync::oneshot;
 

@@ -16,10 +16,11 @@ use kafka_protocol::messages::ConsumerGroupHeartbeatResponse;
 use uuid::Uuid;
 
 use super::event::{Action, Answer, Identity, Request, Told};
-use super::member::{Ending, Member, Verdict};
+use super::member::{Member, Verdict};
 use super::options::GroupOptions;
 use super::state::MemberState;
 use super::steps::Steps;
+use super::story::Ending;
 use crate::error::Result;
 use crate::{ErrorCode, TopicPartition};
 
@@ -244,7 +245,7 @@ impl NextGen {
     /// Brings what is owned to what may be owned: takes what is new, asks the user to give up what is not in it.
     fn reconcile(&mut self, now: Instant) {
         let target = self.named_target();
-        if target == self.member.owned && !self.member.is_in_story() {
+        if target == self.member.owned && !self.member.story.is_going_on() {
             return;
         }
         self.member.begin_story(now);

@@ -94,6 +94,27 @@ impl GroupOptions {
     }
 }
 
+#[cfg(test)]
+impl GroupOptions {
+    /// A member of the group `g` with short times.
+    pub(super) fn of_a_test(protocol: GroupProtocol, assignors: &[Assignor]) -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            group_id: "g".into(),
+            instance_id: None,
+            protocol,
+            assignors: assignors.to_vec(),
+            server_assignor: None,
+            rack: None,
+            session_timeout: 6 * second,
+            heartbeat_interval: second,
+            max_poll_interval: 30 * second,
+            request_timeout: 5 * second,
+            retry_backoff: (second / 10, second),
+        }
+    }
+}
+
 fn protocol(config: &Config) -> GroupProtocol {
     let asks_for_classic = config.is_set(&property::SESSION_TIMEOUT_MS)
         || config.is_set(&property::HEARTBEAT_INTERVAL_MS)

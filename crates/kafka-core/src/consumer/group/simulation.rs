@@ -7,6 +7,7 @@
 
 mod classic_model;
 mod next_gen_model;
+mod player;
 mod world;
 
 use std::time::Duration;

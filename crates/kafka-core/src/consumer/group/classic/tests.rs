@@ -34,20 +34,7 @@ struct Bench {
 
 impl Bench {
     fn new(assignors: &[Assignor]) -> Self {
-        let options = GroupOptions {
-            group_id: "g".into(),
-            instance_id: None,
-            protocol: GroupProtocol::Classic,
-            assignors: assignors.to_vec(),
-            server_assignor: None,
-            rack: None,
-            session_timeout: 6 * SECOND,
-            heartbeat_interval: SECOND,
-            max_poll_interval: 30 * SECOND,
-            request_timeout: 5 * SECOND,
-            retry_backoff: (Duration::from_millis(100), SECOND),
-        };
-        Self::with(options)
+        Self::with(GroupOptions::of_a_test(GroupProtocol::Classic, assignors))
     }
 
     fn with(options: GroupOptions) -> Self {
@@ -112,8 +99,8 @@ impl Bench {
         &self.sent.last().unwrap().1
     }
 
-    /// Joins generation `generation` as a follower, and gets these partitions.
-    fn join(&mut self, generation: i32, assignor: Assignor, numbers: &[i32]) {
+    /// Is let into generation `generation` as a follower.
+    fn follow(&mut self, generation: i32, assignor: Assignor) {
         assert!(matches!(self.last(), Request::Join(_)), "{:?}", self.last());
         let joined = m::JoinGroupResponse::default()
             .with_generation_id(generation)
@@ -121,6 +108,11 @@ impl Bench {
             .with_leader(text("other"))
             .with_member_id(text("me"));
         self.answer(Answer::Join(joined));
+    }
+
+    /// Joins generation `generation` as a follower, and gets these partitions.
+    fn join(&mut self, generation: i32, assignor: Assignor, numbers: &[i32]) {
+        self.follow(generation, assignor);
         let part = protocol::encode_assignment(&parts(numbers));
         self.answer(Answer::Sync(m::SyncGroupResponse::default().with_assignment(part)));
         // The description is for the story only.
@@ -330,13 +322,7 @@ fn a_broken_join_and_a_broken_sync_are_joined_again() {
     bench.found(1);
     bench.hang_up();
     bench.found(1);
-    assert!(matches!(bench.last(), Request::Join(_)));
-    let joined = m::JoinGroupResponse::default()
-        .with_generation_id(1)
-        .with_protocol_name(Some(text("range")))
-        .with_leader(text("other"))
-        .with_member_id(text("me"));
-    bench.answer(Answer::Join(joined));
+    bench.follow(1, Assignor::Range);
     assert!(matches!(bench.last(), Request::Sync(_)));
     bench.hang_up();
     bench.found(1);
@@ -347,12 +333,7 @@ fn a_broken_join_and_a_broken_sync_are_joined_again() {
 fn a_sync_that_meets_the_next_rebalance_is_joined_again() {
     let mut bench = Bench::new(&[Assignor::Range]);
     bench.found(1);
-    let joined = m::JoinGroupResponse::default()
-        .with_generation_id(1)
-        .with_protocol_name(Some(text("range")))
-        .with_leader(text("other"))
-        .with_member_id(text("me"));
-    bench.answer(Answer::Join(joined));
+    bench.follow(1, Assignor::Range);
     bench.refuse(ErrorCode::REBALANCE_IN_PROGRESS);
     assert!(matches!(bench.last(), Request::Join(_)));
 }

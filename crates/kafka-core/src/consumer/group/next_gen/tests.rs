@@ -29,17 +29,9 @@ struct Bench {
 impl Bench {
     fn new(protocol: GroupProtocol, instance_id: Option<&str>) -> Self {
         let options = GroupOptions {
-            group_id: "g".into(),
             instance_id: instance_id.map(Into::into),
-            protocol,
-            assignors: vec![Assignor::Range],
             server_assignor: Some("uniform".into()),
-            rack: None,
-            session_timeout: 6 * SECOND,
-            heartbeat_interval: SECOND,
-            max_poll_interval: 30 * SECOND,
-            request_timeout: 5 * SECOND,
-            retry_backoff: (Duration::from_millis(100), SECOND),
+            ..GroupOptions::of_a_test(protocol, &[Assignor::Range])
         };
         let (now, mut rng) = (Instant::now(), fastrand::Rng::with_seed(1));
         let topics = BTreeSet::from(["t".into()]);

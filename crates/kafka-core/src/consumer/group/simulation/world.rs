@@ -2,18 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::super::assignor::{Assignor, Racks, Topics};
-use super::super::classic::Classic;
+use super::super::assignor::Assignor;
 use super::super::event::{Action, Answer, Request, Told};
-use super::super::next_gen::NextGen;
 use super::super::state::MemberState;
-use super::super::steps::Steps;
-use super::super::{GroupOptions, GroupProtocol};
+use super::player::{Event, Player};
 use crate::error::{Error, RequestFailure};
 use crate::{ErrorCode, TopicPartition};
 
@@ -42,52 +38,6 @@ pub(super) trait Model {
     fn is_classic(&self) -> bool;
 }
 
-pub(super) enum Machine {
-    Classic(Box<Classic>),
-    NextGen(Box<NextGen>),
-}
-
-macro_rules! machine {
-    ($member:expr, $machine:ident => $call:expr) => {
-        match &mut $member {
-            Machine::Classic($machine) => $call,
-            Machine::NextGen($machine) => $call,
-        }
-    };
-}
-
-struct Player {
-    machine: Machine,
-    /// What its user reads.
-    reads: BTreeSet<TopicPartition>,
-    /// The node it takes for the coordinator.
-    believes: i32,
-    frozen_until: Option<Instant>,
-    is_dead: bool,
-    /// Its user takes no records.
-    busy_until: Instant,
-    waiting: Vec<Event>,
-    /// The revocation that its user is busy with.
-    giving_up: Option<u64>,
-    /// Its last request arrives then: requests of one member keep their order.
-    sent_until: Instant,
-    /// The wake-up that counts; others are old.
-    wakes_at: Option<Instant>,
-}
-
-#[derive(Debug, Clone)]
-enum Event {
-    Start,
-    Wake(usize),
-    Request { route: Route, node: i32, request: Box<Request> },
-    Answer { route: Route, answer: Result<Box<Answer>, Error> },
-    Coordinator { member: usize, found: Result<i32, Error> },
-    Topics(usize),
-    GivenUp { member: usize, number: u64, partitions: Vec<TopicPartition> },
-    Tick,
-    Trouble,
-}
-
 pub(super) struct World {
     seed: u64,
     rng: fastrand::Rng,
@@ -104,26 +54,6 @@ pub(super) struct World {
     players: Vec<Player>,
     assignors: Vec<Vec<Assignor>>,
     log: Vec<String>,
-}
-
-fn options(assignors: &[Assignor]) -> GroupOptions {
-    GroupOptions {
-        group_id: "g".into(),
-        instance_id: None,
-        protocol: GroupProtocol::Classic,
-        assignors: assignors.to_vec(),
-        server_assignor: None,
-        rack: None,
-        session_timeout: SESSION,
-        heartbeat_interval: Duration::from_secs(1),
-        max_poll_interval: REBALANCE,
-        request_timeout: Duration::from_secs(5),
-        retry_backoff: (Duration::from_millis(100), Duration::from_secs(1)),
-    }
-}
-
-fn topics() -> Topics {
-    Topics::from([(TOPIC.into(), vec![Racks::new(); PARTITIONS as usize])])
 }
 
 pub(super) fn all_partitions() -> BTreeSet<TopicPartition> {
@@ -219,7 +149,7 @@ impl World {
         let until = self.now + time;
         while self.step(until) {}
         let read: BTreeSet<_> = self.living().flat_map(|player| player.reads.iter().cloned()).collect();
-        let states: Vec<_> = self.living().map(|player| player.state()).collect();
+        let states: Vec<_> = self.living().map(|player| player.machine.member().state()).collect();
         if read != all_partitions() || states.iter().any(|state| *state != MemberState::Stable) {
             let reads: Vec<_> = self.living().map(|player| &player.reads).collect();
             self.fail(&format!("not everything is read: {states:?} {reads:?}"));
@@ -251,7 +181,7 @@ impl World {
     fn check(&self) {
         let mut readers = BTreeMap::new();
         for (index, player) in self.players.iter().enumerate() {
-            if player.is_dead || !self.model.counts_in(&player.id()) {
+            if player.is_dead || !self.model.counts_in(&player.machine.identity().member_id) {
                 continue;
             }
             for partition in &player.reads {
@@ -297,34 +227,10 @@ impl World {
             self.rng.shuffle(&mut waiting);
         }
         for event in waiting.into_iter().chain([event]) {
-            let player = &mut self.players[index];
-            if is_peaceful || player.busy_until <= now {
-                machine!(player.machine, m => m.handle_polled(now));
-            }
-            let rng = &mut self.rng;
-            match event {
-                Event::Answer { route: (_, token), answer } => {
-                    machine!(player.machine, m => m.handle_answer(token, answer.map(|answer| *answer), now, rng));
-                }
-                Event::Coordinator { found, .. } => {
-                    player.believes = *found.as_ref().unwrap_or(&player.believes);
-                    machine!(player.machine, m => m.handle_coordinator(found, now, rng));
-                }
-                Event::Topics(_) => match &mut player.machine {
-                    Machine::Classic(m) => m.handle_topics(topics(), true, now),
-                    Machine::NextGen(m) => m.handle_names([(TOPIC_ID, TOPIC.into())].into(), true, now),
-                },
-                Event::GivenUp { number, partitions, .. } => {
-                    if player.giving_up.take_if(|pending| *pending == number).is_some() {
-                        player.reads.retain(|read| !partitions.contains(read));
-                    }
-                    machine!(player.machine, m => m.handle_revoked(number, now, rng));
-                }
-                _ => {}
-            }
+            self.players[index].handle(event, is_peaceful, now, &mut self.rng);
             self.drain(index);
         }
-        let deadline = machine!(self.players[index].machine, m => m.next_deadline());
+        let deadline = self.players[index].machine.next_deadline();
         let deadline = deadline.map(|at| at.max(now + Duration::from_micros(100)));
         if let Some(at) = deadline.filter(|at| self.players[index].wakes_at != Some(*at)) {
             self.players[index].wakes_at = Some(at);
@@ -336,8 +242,7 @@ impl World {
         let now = self.now;
         for round in 0.. {
             let player = &mut self.players[index];
-            let action = machine!(player.machine, m => m.poll(now, &mut self.rng));
-            let Some(action) = action else { break };
+            let Some(action) = player.machine.poll(now, &mut self.rng) else { break };
             if round > 1000 {
                 self.fail(&format!("{index} never comes to rest: {action:?}"));
             }
@@ -439,26 +344,14 @@ impl World {
 
     fn start(&mut self) {
         let index = self.players.len();
-        let (now, topics) = (self.now, BTreeSet::from([Arc::from(TOPIC)]));
-        let machine = if self.model.is_classic() {
+        let now = self.now;
+        let player = if self.model.is_classic() {
             let assignors = &self.assignors[self.rng.usize(0..self.assignors.len())];
-            Machine::Classic(Box::new(Classic::new(Arc::new(options(assignors)), topics, false, now)))
+            Player::classic(assignors, now)
         } else {
-            let options = Arc::new(options(&[Assignor::Range]));
-            Machine::NextGen(Box::new(NextGen::new(options, topics, None, false, now, &mut self.rng)))
+            Player::next_gen(now, &mut self.rng)
         };
-        self.players.push(Player {
-            machine,
-            reads: BTreeSet::new(),
-            believes: 0,
-            frozen_until: None,
-            is_dead: false,
-            busy_until: now,
-            waiting: Vec::new(),
-            giving_up: None,
-            sent_until: now,
-            wakes_at: Some(now),
-        });
+        self.players.push(player);
         self.note(&format!("{index} starts"));
         self.schedule(now, Event::Wake(index));
     }
@@ -504,7 +397,7 @@ impl World {
             5 => {
                 self.note(&format!("{index} leaves"));
                 self.players[index].reads.clear();
-                machine!(self.players[index].machine, m => m.handle_leave(now));
+                self.players[index].machine.handle_leave(now);
                 self.drain(index);
                 self.players[index].is_dead = true;
             }
@@ -518,23 +411,6 @@ impl World {
                 self.players[index].busy_until = self.soon(20_000);
                 self.note(&format!("{index} is busy"));
             }
-        }
-    }
-}
-
-impl Player {
-    fn state(&self) -> MemberState {
-        match &self.machine {
-            Machine::Classic(m) => m.member().state(),
-            Machine::NextGen(m) => m.member().state(),
-        }
-    }
-
-    /// The id it is known by, also while it is outside of any generation.
-    fn id(&self) -> Arc<str> {
-        match &self.machine {
-            Machine::Classic(m) => m.identity().member_id,
-            Machine::NextGen(m) => m.identity().member_id,
         }
     }
 }
