@@ -1,7 +1,9 @@
 //! Access control lists: list, create, delete.
 
 use kafka_protocol::messages::create_acls_request::AclCreation;
+use kafka_protocol::messages::create_acls_response::AclCreationResult;
 use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
+use kafka_protocol::messages::delete_acls_response::DeleteAclsFilterResult;
 use kafka_protocol::messages::{CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest};
 
 use super::driver::Stage;
@@ -127,14 +129,11 @@ impl Admin {
             Ok(CreateAclsRequest::default().with_creations(acls.iter().map(creation).collect()))
         };
         let read = |acls: &[Acl], answer: <CreateAclsRequest as Api>::Response| {
-            let read =
-                |(acl, result): (&Acl, kafka_protocol::messages::create_acls_response::AclCreationResult)| {
-                    let (code, message) = (result.error_code, result.error_message.as_ref());
-                    (
-                        acl.clone(),
-                        check::<CreateAclsRequest>(format!("ACL for {}", acl.principal), code, message),
-                    )
-                };
+            let read = |(acl, result): (&Acl, AclCreationResult)| {
+                let (code, message) = (result.error_code, result.error_message.as_ref());
+                let created = check::<CreateAclsRequest>(format!("ACL for {}", acl.principal), code, message);
+                (acl.clone(), created)
+            };
             acls.iter().zip(answer.results).map(read).collect()
         };
         self.call("creating ACLs").run(Stage::new(Lookup::Controller, build, read).changing(), acls).await
@@ -163,9 +162,7 @@ impl Admin {
     }
 }
 
-fn read_deleted(
-    result: kafka_protocol::messages::delete_acls_response::DeleteAclsFilterResult,
-) -> Result<Vec<Acl>> {
+fn read_deleted(result: DeleteAclsFilterResult) -> Result<Vec<Acl>> {
     check::<DeleteAclsRequest>("ACLs", result.error_code, result.error_message.as_ref())?;
     let mut deleted = Vec::new();
     for acl in result.matching_acls {

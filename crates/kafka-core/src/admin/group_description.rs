@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use kafka_protocol::messages::{
-    ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DescribeGroupsRequest,
+    ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DescribeGroupsRequest, GroupId,
     ShareGroupDescribeRequest, consumer_group_describe_response, describe_groups_response,
     share_group_describe_response,
 };
@@ -59,31 +59,27 @@ pub struct GroupMember {
     pub subscribed_topics: Vec<String>,
 }
 
+/// What an answer says of each group.
+type Described = Vec<(String, Result<GroupDescription>)>;
+
 impl Admin {
     /// Groups of any type with their members (streams groups without). A group that does not exist is an error.
     pub async fn describe_groups(&self, groups: &[String]) -> Vec<Outcome<String, GroupDescription>> {
-        let mut outcomes = self.describe_consumer_groups(groups).await;
+        let mut outcomes = self.describe_kind(GroupKind::Consumer, groups).await;
         for kind in [GroupKind::Classic, GroupKind::Share] {
-            let left: Vec<String> = outcomes
-                .iter()
-                .filter(|outcome| is_of_another_kind(outcome))
-                .map(|o| o.key.clone())
-                .collect();
+            let left = of_another_kind(&outcomes);
             if left.is_empty() {
-                break;
+                return outcomes;
             }
-            let more = match kind {
-                GroupKind::Classic => self.describe_classic_groups(&left).await,
-                _ => self.describe_share_groups(&left).await,
-            };
-            for found in more.into_iter().filter(|found| kind == GroupKind::Classic || found.result.is_ok()) {
+            let found = self.describe_kind(kind, &left).await.into_iter();
+            // Of a group that is of no type, the classic answer is the one to show: every broker has one.
+            for found in found.filter(|found| kind == GroupKind::Classic || found.result.is_ok()) {
                 if let Some(outcome) = outcomes.iter_mut().find(|outcome| outcome.key == found.key) {
                     *outcome = found;
                 }
             }
         }
-        let left: Vec<String> =
-            outcomes.iter().filter(|o| is_of_another_kind(o)).map(|o| o.key.clone()).collect();
+        let left = of_another_kind(&outcomes);
         for group in self.listed_only(&left).await {
             if let Some(outcome) = outcomes.iter_mut().find(|outcome| outcome.key == group.id) {
                 outcome.result = Ok(group);
@@ -117,55 +113,54 @@ impl Admin {
         wanted.map(description).collect()
     }
 
-    async fn describe_consumer_groups(&self, groups: &[String]) -> Vec<Outcome<String, GroupDescription>> {
-        let build = |groups: &[String], _| {
-            let ids = groups.iter().map(|id| group_id(id)).collect();
-            Ok(ConsumerGroupDescribeRequest::default().with_group_ids(ids))
-        };
-        let read = |_: &[String], answer: <ConsumerGroupDescribeRequest as Api>::Response| {
-            let read = |group: consumer_group_describe_response::DescribedGroup| {
-                let (name, code) = (group.group_id.to_string(), group.error_code);
-                let checked =
-                    check::<ConsumerGroupDescribeRequest>(subject(&name), code, group.error_message.as_ref());
-                (name, checked.map(|()| read_consumer_group(group)))
-            };
-            answer.groups.into_iter().map(read).collect()
-        };
-        self.call("describing groups").run(Stage::new(by_group(), build, read), groups.to_vec()).await
+    async fn describe_kind(
+        &self,
+        kind: GroupKind,
+        groups: &[String],
+    ) -> Vec<Outcome<String, GroupDescription>> {
+        match kind {
+            GroupKind::Consumer => {
+                let request = |ids| ConsumerGroupDescribeRequest::default().with_group_ids(ids);
+                self.describe_by(groups, request, |answer| {
+                    let groups = answer.groups.into_iter();
+                    groups.map(|group| (group.group_id.to_string(), read_consumer_group(group))).collect()
+                })
+                .await
+            }
+            GroupKind::Share => {
+                let request = |ids| ShareGroupDescribeRequest::default().with_group_ids(ids);
+                self.describe_by(groups, request, |answer| {
+                    let groups = answer.groups.into_iter();
+                    groups.map(|group| (group.group_id.to_string(), read_share_group(group))).collect()
+                })
+                .await
+            }
+            _ => {
+                let request = |ids| DescribeGroupsRequest::default().with_groups(ids);
+                self.describe_by(groups, request, |answer| {
+                    let groups = answer.groups.into_iter();
+                    groups.map(|group| (group.group_id.to_string(), read_classic_group(group))).collect()
+                })
+                .await
+            }
+        }
     }
 
-    async fn describe_classic_groups(&self, groups: &[String]) -> Vec<Outcome<String, GroupDescription>> {
-        let build = |groups: &[String], _| {
-            Ok(DescribeGroupsRequest::default().with_groups(groups.iter().map(|id| group_id(id)).collect()))
-        };
-        let read = |_: &[String], answer: <DescribeGroupsRequest as Api>::Response| {
-            let read = |group: describe_groups_response::DescribedGroup| {
-                let (name, code) = (group.group_id.to_string(), group.error_code);
-                let checked =
-                    check::<DescribeGroupsRequest>(subject(&name), code, group.error_message.as_ref());
-                (name, checked.and_then(|()| read_classic_group(group)))
-            };
-            answer.groups.into_iter().map(read).collect()
-        };
-        self.call("describing groups").run(Stage::new(by_group(), build, read), groups.to_vec()).await
+    async fn describe_by<R: Api>(
+        &self,
+        groups: &[String],
+        request: fn(Vec<GroupId>) -> R,
+        read: fn(R::Response) -> Described,
+    ) -> Vec<Outcome<String, GroupDescription>> {
+        let build = move |groups: &[String], _| Ok(request(groups.iter().map(|id| group_id(id)).collect()));
+        let stage = Stage::new(by_group(), build, move |_, answer| read(answer));
+        self.call("describing groups").run(stage, groups.to_vec()).await
     }
+}
 
-    async fn describe_share_groups(&self, groups: &[String]) -> Vec<Outcome<String, GroupDescription>> {
-        let build = |groups: &[String], _| {
-            let ids = groups.iter().map(|id| group_id(id)).collect();
-            Ok(ShareGroupDescribeRequest::default().with_group_ids(ids))
-        };
-        let read = |_: &[String], answer: <ShareGroupDescribeRequest as Api>::Response| {
-            let read = |group: share_group_describe_response::DescribedGroup| {
-                let (name, code) = (group.group_id.to_string(), group.error_code);
-                let checked =
-                    check::<ShareGroupDescribeRequest>(subject(&name), code, group.error_message.as_ref());
-                (name, checked.map(|()| read_share_group(group)))
-            };
-            answer.groups.into_iter().map(read).collect()
-        };
-        self.call("describing groups").run(Stage::new(by_group(), build, read), groups.to_vec()).await
-    }
+/// The groups of which a broker said that they are of another type, or nothing that it knows.
+fn of_another_kind(outcomes: &[Outcome<String, GroupDescription>]) -> Vec<String> {
+    outcomes.iter().filter(|outcome| is_of_another_kind(outcome)).map(|o| o.key.clone()).collect()
 }
 
 /// Whether the broker knows no such group of this type, or no such type.
@@ -195,7 +190,9 @@ fn described(id: &str, kind: GroupKind, state: &str, assignor: &str, epoch: i32)
     }
 }
 
-fn read_consumer_group(group: consumer_group_describe_response::DescribedGroup) -> GroupDescription {
+fn read_consumer_group(group: consumer_group_describe_response::DescribedGroup) -> Result<GroupDescription> {
+    let (code, message) = (group.error_code, group.error_message.as_ref());
+    check::<ConsumerGroupDescribeRequest>(subject(&group.group_id), code, message)?;
     let member = |member: consumer_group_describe_response::Member| {
         let assigned = member.assignment.topic_partitions.iter();
         let assigned = assigned.flat_map(|topic| partitions(&topic.topic_name, &topic.partitions));
@@ -211,10 +208,12 @@ fn read_consumer_group(group: consumer_group_describe_response::DescribedGroup) 
     };
     let (kind, epoch) = (GroupKind::Consumer, group.group_epoch);
     let description = described(&group.group_id, kind, &group.group_state, &group.assignor_name, epoch);
-    GroupDescription { members: group.members.into_iter().map(member).collect(), ..description }
+    Ok(GroupDescription { members: group.members.into_iter().map(member).collect(), ..description })
 }
 
-fn read_share_group(group: share_group_describe_response::DescribedGroup) -> GroupDescription {
+fn read_share_group(group: share_group_describe_response::DescribedGroup) -> Result<GroupDescription> {
+    let (code, message) = (group.error_code, group.error_message.as_ref());
+    check::<ShareGroupDescribeRequest>(subject(&group.group_id), code, message)?;
     let member = |member: share_group_describe_response::Member| {
         let assigned = member.assignment.topic_partitions.iter();
         let assigned = assigned.flat_map(|topic| partitions(&topic.topic_name, &topic.partitions));
@@ -230,11 +229,12 @@ fn read_share_group(group: share_group_describe_response::DescribedGroup) -> Gro
     };
     let (kind, epoch) = (GroupKind::Share, group.group_epoch);
     let description = described(&group.group_id, kind, &group.group_state, &group.assignor_name, epoch);
-    GroupDescription { members: group.members.into_iter().map(member).collect(), ..description }
+    Ok(GroupDescription { members: group.members.into_iter().map(member).collect(), ..description })
 }
 
 fn read_classic_group(group: describe_groups_response::DescribedGroup) -> Result<GroupDescription> {
     let name = group.group_id.to_string();
+    check::<DescribeGroupsRequest>(subject(&name), group.error_code, group.error_message.as_ref())?;
     // Brokers before 4.0 answer about an unknown group that it is dead.
     if &*group.group_state == "Dead" {
         return Err(Error::NotFound { subject: subject(&name), api: DescribeGroupsRequest::NAME });

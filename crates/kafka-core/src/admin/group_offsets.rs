@@ -22,7 +22,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::driver::Stage;
-use super::groups::{by_group, subject};
+use super::groups::{by_group, of_group, subject};
 use super::names::{by_topic, check, group_id, some_text, text, topic_name};
 use super::{Admin, Outcome};
 use crate::error::{Error, Result};
@@ -84,17 +84,14 @@ impl Admin {
         group: &str,
         offsets: BTreeMap<TopicPartition, CommittedOffset>,
     ) -> Vec<Outcome<TopicPartition>> {
-        let keys: Vec<_> = offsets.keys().cloned().collect();
-        let build = move |groups: &[String], _| {
-            let group = groups.first().map(String::as_str).unwrap_or_default();
-            Ok(OffsetCommitRequest::default()
-                .with_group_id(group_id(group))
-                .with_generation_id_or_member_epoch(-1)
-                .with_member_id(text(""))
-                .with_group_instance_id(None)
-                .with_topics(commit_topics(&offsets)))
-        };
-        let read = |groups: &[String], answer: <OffsetCommitRequest as Api>::Response| {
+        let keys = offsets.keys().cloned().collect();
+        let request = OffsetCommitRequest::default()
+            .with_group_id(group_id(group))
+            .with_generation_id_or_member_epoch(-1)
+            .with_member_id(text(""))
+            .with_group_instance_id(None)
+            .with_topics(commit_topics(&offsets));
+        let read = |answer: <OffsetCommitRequest as Api>::Response| {
             let mut results = Partitions::new();
             for topic in answer.topics {
                 for partition in topic.partitions {
@@ -103,10 +100,9 @@ impl Admin {
                     results.push((key, result.map_err(has_members)));
                 }
             }
-            vec![(groups.first().cloned().unwrap_or_default(), Ok(results))]
+            Ok(results)
         };
-        let stage = Stage::new(by_group(), build, read).changing();
-        spread(self.call("setting offsets").run(stage, [group.to_owned()]).await, keys)
+        self.change_offsets("setting offsets", group, keys, request, read).await
     }
 
     /// Deletes committed offsets of a group. The coordinator refuses for topics that a member is subscribed to.
@@ -115,22 +111,18 @@ impl Admin {
         group: &str,
         partitions: Vec<TopicPartition>,
     ) -> Vec<Outcome<TopicPartition>> {
-        let keys = partitions.clone();
-        let build = move |groups: &[String], _| {
-            let partition = |key: &TopicPartition| {
-                let partition = OffsetDeleteRequestPartition::default().with_partition_index(key.partition);
-                (key.topic.clone(), partition)
-            };
-            let topic = |(name, partitions): (Arc<str>, Vec<_>)| {
-                OffsetDeleteRequestTopic::default().with_name(topic_name(&name)).with_partitions(partitions)
-            };
-            let group = groups.first().map(String::as_str).unwrap_or_default();
-            let topics = by_topic(partitions.iter().map(partition)).into_iter().map(topic).collect();
-            Ok(OffsetDeleteRequest::default().with_group_id(group_id(group)).with_topics(topics))
+        let partition = |key: &TopicPartition| {
+            let partition = OffsetDeleteRequestPartition::default().with_partition_index(key.partition);
+            (key.topic.clone(), partition)
         };
-        let read = |groups: &[String], answer: <OffsetDeleteRequest as Api>::Response| {
-            let group = groups.first().cloned().unwrap_or_default();
-            let checked = check::<OffsetDeleteRequest>(subject(&group), answer.error_code, None);
+        let topic = |(name, partitions): (Arc<str>, Vec<_>)| {
+            OffsetDeleteRequestTopic::default().with_name(topic_name(&name)).with_partitions(partitions)
+        };
+        let topics = by_topic(partitions.iter().map(partition)).into_iter().map(topic).collect();
+        let request = OffsetDeleteRequest::default().with_group_id(group_id(group)).with_topics(topics);
+        let subject = subject(group);
+        let read = move |answer: <OffsetDeleteRequest as Api>::Response| {
+            check::<OffsetDeleteRequest>(subject.clone(), answer.error_code, None)?;
             let mut results = Partitions::new();
             for topic in answer.topics {
                 for partition in topic.partitions {
@@ -139,10 +131,9 @@ impl Admin {
                     results.push((key, result));
                 }
             }
-            vec![(group, checked.map(|()| results))]
+            Ok(results)
         };
-        let stage = Stage::new(by_group(), build, read).changing();
-        spread(self.call("deleting offsets").run(stage, [group.to_owned()]).await, keys)
+        self.change_offsets("deleting offsets", group, partitions, request, read).await
     }
 
     /// The start offsets of share groups: records before them were handled.
@@ -168,24 +159,22 @@ impl Admin {
         group: &str,
         offsets: BTreeMap<TopicPartition, i64>,
     ) -> Vec<Outcome<TopicPartition>> {
-        let keys: Vec<_> = offsets.keys().cloned().collect();
-        let build = move |groups: &[String], _| {
-            let partition = |(key, offset): (&TopicPartition, &i64)| {
-                let partition = AlterShareGroupOffsetsRequestPartition::default();
-                (key.topic.clone(), partition.with_partition_index(key.partition).with_start_offset(*offset))
-            };
-            let topic = |(name, partitions): (Arc<str>, Vec<_>)| {
-                let topic = AlterShareGroupOffsetsRequestTopic::default().with_topic_name(topic_name(&name));
-                topic.with_partitions(partitions)
-            };
-            let group = groups.first().map(String::as_str).unwrap_or_default();
-            let topics = by_topic(offsets.iter().map(partition)).into_iter().map(topic).collect();
-            Ok(AlterShareGroupOffsetsRequest::default().with_group_id(group_id(group)).with_topics(topics))
+        let keys = offsets.keys().cloned().collect();
+        let partition = |(key, offset): (&TopicPartition, &i64)| {
+            let partition = AlterShareGroupOffsetsRequestPartition::default();
+            (key.topic.clone(), partition.with_partition_index(key.partition).with_start_offset(*offset))
         };
-        let read = |groups: &[String], answer: <AlterShareGroupOffsetsRequest as Api>::Response| {
-            let group = groups.first().cloned().unwrap_or_default();
+        let topic = |(name, partitions): (Arc<str>, Vec<_>)| {
+            let topic = AlterShareGroupOffsetsRequestTopic::default().with_topic_name(topic_name(&name));
+            topic.with_partitions(partitions)
+        };
+        let topics = by_topic(offsets.iter().map(partition)).into_iter().map(topic).collect();
+        let request =
+            AlterShareGroupOffsetsRequest::default().with_group_id(group_id(group)).with_topics(topics);
+        let subject = subject(group);
+        let read = move |answer: <AlterShareGroupOffsetsRequest as Api>::Response| {
             let (code, message) = (answer.error_code, answer.error_message.as_ref());
-            let checked = check::<AlterShareGroupOffsetsRequest>(subject(&group), code, message);
+            check::<AlterShareGroupOffsetsRequest>(subject.clone(), code, message)?;
             let mut results = Partitions::new();
             for topic in answer.responses {
                 for partition in topic.partitions {
@@ -195,10 +184,26 @@ impl Admin {
                     results.push((key, result));
                 }
             }
-            vec![(group, checked.map(|()| results))]
+            Ok(results)
         };
-        let stage = Stage::new(by_group(), build, read).changing();
-        spread(self.call("setting offsets").run(stage, [group.to_owned()]).await, keys)
+        self.change_offsets("setting offsets", group, keys, request, read).await
+    }
+
+    /// Changes partitions of one group by one request. One result for each partition: its own, or the whole group's
+    /// failure.
+    async fn change_offsets<R: Api + Clone>(
+        &self,
+        what: &'static str,
+        group: &str,
+        partitions: Vec<TopicPartition>,
+        request: R,
+        read: impl Fn(R::Response) -> Result<Partitions> + Send + Sync + 'static,
+    ) -> Vec<Outcome<TopicPartition>> {
+        let stage = of_group(group, request, read).changing();
+        match super::single(self.call(what).run(stage, [group.to_owned()]).await) {
+            Ok(results) => results.into_iter().map(|(key, result)| Outcome::new(key, result)).collect(),
+            Err(error) => partitions.into_iter().map(|key| Outcome::new(key, Err(error.clone()))).collect(),
+        }
     }
 }
 
@@ -210,17 +215,6 @@ fn has_members(error: Error) -> Error {
             Error::Broker { subject, api, code, message }
         }
         other => other,
-    }
-}
-
-/// One result for each partition: the partition's own, or the whole group's failure.
-fn spread(
-    outcomes: Vec<Outcome<String, Partitions>>,
-    keys: Vec<TopicPartition>,
-) -> Vec<Outcome<TopicPartition>> {
-    match super::single(outcomes) {
-        Ok(results) => results.into_iter().map(|(key, result)| Outcome::new(key, result)).collect(),
-        Err(error) => keys.into_iter().map(|key| Outcome::new(key, Err(error.clone()))).collect(),
     }
 }
 

@@ -85,6 +85,17 @@ pub(super) fn by_group() -> Lookup<String> {
     Lookup::Coordinator(CoordinatorKind::Group, String::as_str)
 }
 
+/// A request about one group, whose coordinator answers it.
+pub(super) fn of_group<R: Api + Clone, V>(
+    group: &str,
+    request: R,
+    read: impl Fn(R::Response) -> Result<V> + Send + Sync + 'static,
+) -> Stage<String, V> {
+    let name = group.to_owned();
+    let read = move |_: &[String], answer| vec![(name.clone(), read(answer))];
+    Stage::new(by_group(), move |_, _| Ok(request.clone()), read)
+}
+
 impl Admin {
     /// The groups of every broker, by broker; `brokers` as [`describe_cluster`](Self::describe_cluster) or a
     /// [`snapshot`](Self::snapshot) lists them. A broker that does not answer is a failure of its own.
@@ -113,17 +124,16 @@ impl Admin {
     /// # Errors
     /// Where no broker answered in time.
     pub async fn may_join_group(&self, group: &str) -> Result<bool> {
-        let build = |groups: &[String], _| {
-            let group = groups.first().map(String::as_str).unwrap_or_default();
-            let request = HeartbeatRequest::default().with_group_id(group_id(group)).with_generation_id(0);
-            Ok(request.with_member_id(text("nobody")).with_group_instance_id(None))
-        };
-        let read = |groups: &[String], answer: <HeartbeatRequest as Api>::Response| {
-            let denied = ErrorCode(answer.error_code) == ErrorCode::GROUP_AUTHORIZATION_FAILED;
-            vec![(groups.first().cloned().unwrap_or_default(), Ok(!denied))]
+        let request = HeartbeatRequest::default()
+            .with_group_id(group_id(group))
+            .with_generation_id(0)
+            .with_member_id(text("nobody"))
+            .with_group_instance_id(None);
+        let read = |answer: <HeartbeatRequest as Api>::Response| {
+            Ok(ErrorCode(answer.error_code) != ErrorCode::GROUP_AUTHORIZATION_FAILED)
         };
         let call = self.call("asking for permissions");
-        let asked = super::single(call.run(Stage::new(by_group(), build, read), [group.to_owned()]).await);
+        let asked = super::single(call.run(of_group(group, request, read), [group.to_owned()]).await);
         match asked {
             // Not even the coordinator may be asked for.
             Err(error) if error.code() == Some(ErrorCode::GROUP_AUTHORIZATION_FAILED) => Ok(false),
@@ -160,29 +170,26 @@ impl Admin {
         members: Vec<String>,
         reason: &str,
     ) -> Result<Vec<Outcome<String>>> {
-        let reason = reason.to_owned();
-        let build = move |groups: &[String], _| {
-            let identity = |member: &String| {
-                MemberIdentity::default()
-                    .with_member_id(text(member))
-                    .with_group_instance_id(None)
-                    .with_reason(some_text(Some(&reason)))
-            };
-            let group = groups.first().map(String::as_str).unwrap_or_default();
-            let request = LeaveGroupRequest::default().with_group_id(group_id(group));
-            Ok(request.with_members(members.iter().map(identity).collect()))
+        let identity = |member: String| {
+            MemberIdentity::default()
+                .with_member_id(text(&member))
+                .with_group_instance_id(None)
+                .with_reason(some_text(Some(reason)))
         };
-        let read = |groups: &[String], answer: <LeaveGroupRequest as Api>::Response| {
-            let group = groups.first().cloned().unwrap_or_default();
-            let checked = check::<LeaveGroupRequest>(subject(&group), answer.error_code, None);
+        let request = LeaveGroupRequest::default()
+            .with_group_id(group_id(group))
+            .with_members(members.into_iter().map(identity).collect());
+        let subject = subject(group);
+        let read = move |answer: <LeaveGroupRequest as Api>::Response| {
+            check::<LeaveGroupRequest>(subject.clone(), answer.error_code, None)?;
             let member = |member: kafka_protocol::messages::leave_group_response::MemberResponse| {
                 let name = member.member_id.to_string();
                 let result = check::<LeaveGroupRequest>(format!("member {name}"), member.error_code, None);
                 Outcome::new(name, result)
             };
-            vec![(group, checked.map(|()| answer.members.into_iter().map(member).collect()))]
+            Ok(answer.members.into_iter().map(member).collect())
         };
-        let stage = Stage::new(by_group(), build, read).changing();
+        let stage = of_group(group, request, read).changing();
         super::single(self.call("removing members").run(stage, [group.to_owned()]).await)
     }
 }

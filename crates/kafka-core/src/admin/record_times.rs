@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::{BrokerId, FetchRequest};
 use uuid::Uuid;
 
@@ -54,11 +54,12 @@ impl Admin {
                 return positions.into_keys().map(|key| Outcome::new(key, Err(error.clone()))).collect();
             }
         };
+        let ids = Arc::new(ids);
         let mut search = Search { left: positions, ..Search::default() };
         let rounds = ROUNDS.into_iter().chain(std::iter::repeat(ROUNDS[ROUNDS.len() - 1]));
-        for round in rounds.take(MAX_ROUNDS) {
-            let outcomes = fetch(&call, round, &search.left, &ids).await;
-            let deleted = search.handle_steps(outcomes);
+        for (max_bytes, batch) in rounds.take(MAX_ROUNDS) {
+            let round = Round { positions: search.left.clone(), ids: Arc::clone(&ids), max_bytes };
+            let deleted = search.handle_steps(round.fetch(&call, batch).await);
             search.handle_first_offsets(self.first_offsets(deleted).await);
         }
         search.into_outcomes()
@@ -136,73 +137,81 @@ impl Search {
     }
 }
 
-async fn fetch(
-    call: &Call,
-    (max_bytes, batch): (i32, usize),
-    positions: &Positions,
-    ids: &HashMap<Arc<str>, Uuid>,
-) -> Vec<Outcome<TopicPartition, Step>> {
-    if positions.is_empty() {
-        return Vec::new();
+/// One look at partitions: where each of them is looked at, and how much is taken of it.
+struct Round {
+    positions: Positions,
+    ids: Arc<HashMap<Arc<str>, Uuid>>,
+    max_bytes: i32,
+}
+
+impl Round {
+    async fn fetch(self, call: &Call, batch: usize) -> Vec<Outcome<TopicPartition, Step>> {
+        let keys: Vec<_> = self.positions.keys().cloned().collect();
+        let round = Arc::new(self);
+        let asking = Arc::clone(&round);
+        let build = move |keys: &[TopicPartition], version| Ok(asking.request(keys, version));
+        let read = move |keys: &[TopicPartition], answer| round.read(keys, answer);
+        call.run(Stage::new(Lookup::Leader(Clone::clone), build, read).at_most(batch), keys).await
     }
-    let (at, of) = (positions.clone(), ids.clone());
-    let build = move |keys: &[TopicPartition], version| Ok(request(keys, &at, &of, max_bytes, version));
-    let (at, of) = (positions.clone(), ids.clone());
-    let read = move |keys: &[TopicPartition], answer: <FetchRequest as Api>::Response| {
+
+    /// A full fetch outside of any session, which does not wait for records.
+    fn request(&self, keys: &[TopicPartition], version: i16) -> FetchRequest {
+        let partition = |key: &TopicPartition| {
+            let partition = FetchPartition::default()
+                .with_partition(key.partition)
+                .with_current_leader_epoch(-1)
+                .with_fetch_offset(self.positions.get(key).copied().unwrap_or_default())
+                .with_log_start_offset(-1)
+                .with_partition_max_bytes(self.max_bytes);
+            (Arc::clone(&key.topic), partition)
+        };
+        let topic = |(name, partitions): (Arc<str>, Vec<_>)| {
+            let topic = FetchTopic::default().with_partitions(partitions);
+            if version >= TOPIC_IDS_FROM {
+                topic.with_topic_id(self.ids.get(&name).copied().unwrap_or_default())
+            } else {
+                topic.with_topic(topic_name(&name))
+            }
+        };
+        let total = self.max_bytes.saturating_mul(i32::try_from(keys.len()).unwrap_or(i32::MAX));
+        FetchRequest::default()
+            .with_replica_id(BrokerId(-1))
+            .with_max_wait_ms(0)
+            .with_min_bytes(0)
+            .with_max_bytes(total)
+            .with_session_epoch(-1)
+            .with_topics(by_topic(keys.iter().map(partition)).into_iter().map(topic).collect())
+    }
+
+    fn read(
+        &self,
+        keys: &[TopicPartition],
+        answer: <FetchRequest as Api>::Response,
+    ) -> Vec<(TopicPartition, Result<Step>)> {
         if let Err(error) = check::<FetchRequest>("fetch", answer.error_code, None) {
             return keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect();
         }
         let mut results = Vec::new();
         for topic in answer.responses {
-            let by_id = || of.iter().find(|(_, id)| **id == topic.topic_id).map(|(name, _)| Arc::clone(name));
-            let name = if topic.topic.is_empty() { by_id() } else { Some((&**topic.topic).into()) };
-            let Some(name) = name else { continue };
+            let Some(name) = self.name(&topic) else { continue };
             for data in topic.partitions {
                 let key = TopicPartition { topic: Arc::clone(&name), partition: data.partition_index };
-                let Some(offset) = at.get(&key) else { continue };
+                let Some(offset) = self.positions.get(&key) else { continue };
                 let step = step(&key, *offset, data);
                 results.push((key, step));
             }
         }
         results
-    };
-    let stage = Stage::new(Lookup::Leader(Clone::clone), build, read).at_most(batch);
-    call.run(stage, positions.keys().cloned()).await
-}
+    }
 
-/// A full fetch outside of any session, which does not wait for records.
-fn request(
-    keys: &[TopicPartition],
-    positions: &Positions,
-    ids: &HashMap<Arc<str>, Uuid>,
-    max_bytes: i32,
-    version: i16,
-) -> FetchRequest {
-    let partition = |key: &TopicPartition| {
-        let partition = FetchPartition::default()
-            .with_partition(key.partition)
-            .with_current_leader_epoch(-1)
-            .with_fetch_offset(positions.get(key).copied().unwrap_or_default())
-            .with_log_start_offset(-1)
-            .with_partition_max_bytes(max_bytes);
-        (Arc::clone(&key.topic), partition)
-    };
-    let topic = |(name, partitions): (Arc<str>, Vec<_>)| {
-        let topic = FetchTopic::default().with_partitions(partitions);
-        if version >= TOPIC_IDS_FROM {
-            topic.with_topic_id(ids.get(&name).copied().unwrap_or_default())
+    /// The topic's name, which newer versions leave out.
+    fn name(&self, topic: &FetchableTopicResponse) -> Option<Arc<str>> {
+        if topic.topic.is_empty() {
+            self.ids.iter().find(|(_, id)| **id == topic.topic_id).map(|(name, _)| Arc::clone(name))
         } else {
-            topic.with_topic(topic_name(&name))
+            Some((&**topic.topic).into())
         }
-    };
-    let total = max_bytes.saturating_mul(i32::try_from(keys.len()).unwrap_or(i32::MAX));
-    FetchRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_max_wait_ms(0)
-        .with_min_bytes(0)
-        .with_max_bytes(total)
-        .with_session_epoch(-1)
-        .with_topics(by_topic(keys.iter().map(partition)).into_iter().map(topic).collect())
+    }
 }
 
 fn step(key: &TopicPartition, offset: i64, data: PartitionData) -> Result<Step> {

@@ -1,6 +1,6 @@
 //! Topics: create, delete, list, describe, more partitions, and waiting until a new one can be used.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use kafka_protocol::messages::create_partitions_request::{
@@ -133,14 +133,15 @@ impl Admin {
     /// The topics' partitions, leaders and replicas, each topic once. A topic that does not exist is an error, and is not
     /// created.
     pub async fn describe_topics(&self, topics: &[String]) -> Vec<Outcome<String, Arc<Topic>>> {
-        let names: BTreeSet<Arc<str>> = topics.iter().map(|name| name.as_str().into()).collect();
-        let mut names_left = names.clone();
-        let metadata = self.snapshot(Some(&names.into_iter().collect::<Vec<_>>())).await;
-        let outcome = |name: &String| {
+        let mut seen = HashSet::new();
+        let names: Vec<Arc<str>> =
+            topics.iter().filter(|name| seen.insert(*name)).map(|name| name.as_str().into()).collect();
+        let metadata = self.snapshot(Some(&names)).await;
+        let outcome = |name: &Arc<str>| {
             let result = metadata.as_ref().map_err(Clone::clone).and_then(|found| described(found, name));
-            Outcome::new(name.clone(), result)
+            Outcome::new(name.to_string(), result)
         };
-        topics.iter().filter(|name| names_left.remove(name.as_str())).map(outcome).collect()
+        names.iter().map(outcome).collect()
     }
 
     /// What this user may do with a topic (Kafka 2.3).
