@@ -143,12 +143,17 @@ impl RealKafka {
         let _ = self.tool("topics", &arguments, "").expect_code(0);
     }
 
-    /// The leader of a partition, as Apache's own tool sees it; none while there is no leader.
-    pub fn leader(&self, topic: &str, partition: u32) -> Option<u32> {
+    /// The leaders of a topic's partitions, as Apache's own tool sees them; none where there is no leader.
+    pub fn leaders(&self, topic: &str) -> Vec<Option<u32>> {
         let described = self.tool("topics", &["--describe", "--topic", topic], "").expect_code(0).stdout;
-        let wanted = format!("Partition: {partition}\t");
-        let line = described.lines().find(|line| line.contains(&wanted))?;
-        line.split("Leader: ").nth(1)?.split_whitespace().next()?.parse().ok()
+        let leader =
+            |line: &str| line.split("Leader: ").nth(1)?.split_whitespace().next()?.parse::<u32>().ok();
+        described.lines().filter(|line| line.contains("Partition: ")).map(leader).collect()
+    }
+
+    /// The leader of one partition, as [`Self::leaders`].
+    pub fn leader(&self, topic: &str, partition: u32) -> Option<u32> {
+        self.leaders(topic).into_iter().nth(partition as usize).flatten()
     }
 
     /// The node that coordinates a group, as Apache's own tool sees it.

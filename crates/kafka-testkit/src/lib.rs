@@ -23,7 +23,7 @@ pub use cluster::{RealKafka, kcat, skip_without_kcat};
 pub use document::{Document, Stage};
 pub use either::{EitherKafka, skip_without_apache_tools};
 pub use program::{Finished, Program, binary, repository, run};
-pub use proxy::{FaultProxy, Rule, api};
+pub use proxy::{FaultProxy, Link, Rule, api};
 pub use signal::Signal;
 pub use terminal::Terminal;
 pub use wait::{eventually, unique};

@@ -71,26 +71,88 @@ pub struct FaultProxy {
     turn: Option<File>,
 }
 
-/// One listener: its port, the port behind it, and the thread that accepts.
+/// One listener: its port, the link behind it, and the thread that accepts.
 #[derive(Debug)]
 struct Front {
     port: u16,
-    target: Arc<AtomicU16>,
+    link: Arc<Link>,
     thread: JoinHandle<()>,
 }
 
+/// What holds for all links.
 #[derive(Debug, Default)]
 struct Shared {
     rules: Mutex<Vec<Rule>>,
     /// Answers counted per API key, for [`Rule::SwallowEvery`].
     answered: Mutex<HashMap<i16, u64>>,
     swallowed: AtomicU64,
-    frozen: Mutex<bool>,
-    thawed: Condvar,
-    refusing: AtomicBool,
     ended: AtomicBool,
-    open: Mutex<Vec<TcpStream>>,
     bytes_per_second: AtomicU64,
+}
+
+/// The way to one broker, which can be shut while those to the others stay open.
+#[derive(Debug, Default)]
+pub struct Link {
+    target: AtomicU16,
+    held: Mutex<Held>,
+    released: Condvar,
+    refusing: AtomicBool,
+    open: Mutex<Vec<TcpStream>>,
+}
+
+/// Which connections of a link pass nothing. They are numbered as they come.
+#[derive(Debug, Default)]
+struct Held {
+    all: bool,
+    below: u64,
+    next: u64,
+}
+
+impl Link {
+    /// A black hole: nothing passes in either direction any more, not even the end of a connection; connections stay
+    /// open, and new ones are taken.
+    pub fn freeze(&self) {
+        self.held.lock().unwrap().all = true;
+    }
+
+    /// Ends [`Self::freeze`] and [`Self::strand`]: what was on its way arrives.
+    pub fn thaw(&self) {
+        let mut held = self.held.lock().unwrap();
+        (held.all, held.below) = (false, 0);
+        drop(held);
+        self.released.notify_all();
+    }
+
+    /// The connections that are open now pass nothing any more, as when something in between has forgotten them; new ones
+    /// do.
+    pub fn strand(&self) {
+        let mut held = self.held.lock().unwrap();
+        held.below = held.next;
+    }
+
+    /// Cuts every connection; new ones are let in.
+    pub fn cut(&self) {
+        for connection in self.open.lock().unwrap().drain(..) {
+            // It may have ended by itself.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Closes new connections as soon as they come, until told otherwise.
+    pub fn refuse(&self, refusing: bool) {
+        self.refusing.store(refusing, Ordering::SeqCst);
+    }
+
+    fn number(&self) -> u64 {
+        let mut held = self.held.lock().unwrap();
+        held.next += 1;
+        held.next - 1
+    }
+
+    fn wait_while_held(&self, number: u64) {
+        let held = self.held.lock().unwrap();
+        drop(self.released.wait_while(held, |held| held.all || number < held.below).unwrap());
+    }
 }
 
 impl FaultProxy {
@@ -126,9 +188,9 @@ impl FaultProxy {
         let shared = Arc::new(Shared::default());
         let accepting = routes.into_iter().map(|(listener, target)| {
             let port = listener.local_addr().expect("a bound listener has an address").port();
-            let (shared, target) = (Arc::clone(&shared), Arc::new(AtomicU16::new(target)));
-            let passed_to = Arc::clone(&target);
-            Front { port, target, thread: spawn(move || accept(&listener, &passed_to, &shared)) }
+            let link = Arc::new(Link { target: AtomicU16::new(target), ..Link::default() });
+            let (shared, behind) = (Arc::clone(&shared), Arc::clone(&link));
+            Front { port, link, thread: spawn(move || accept(&listener, &behind, &shared)) }
         });
         let accepting: Vec<Front> = accepting.collect();
         let addresses: Vec<String> =
@@ -143,7 +205,7 @@ impl FaultProxy {
 
     /// New connections go to this loopback port from now on.
     pub fn pass_to(&self, port: u16) {
-        self.accepting.iter().for_each(|front| front.target.store(port, Ordering::SeqCst));
+        self.links().for_each(|link| link.target.store(port, Ordering::SeqCst));
     }
 
     /// `HOST:PORT,…` for clients.
@@ -166,28 +228,40 @@ impl FaultProxy {
         self.shared.swallowed.load(Ordering::SeqCst)
     }
 
-    /// Nothing passes in either direction any more, connections stay open.
+    /// The link to one node, counted from 1.
+    pub fn link(&self, node: u32) -> &Link {
+        let index = usize::try_from(node).ok().and_then(|node| node.checked_sub(1));
+        let front = index.and_then(|index| self.accepting.get(index));
+        &front.unwrap_or_else(|| panic!("no link to node {node}")).link
+    }
+
+    fn links(&self) -> impl Iterator<Item = &Link> {
+        self.accepting.iter().map(|front| &*front.link)
+    }
+
+    /// [`Link::freeze`] for all.
     pub fn freeze(&self) {
-        *self.shared.frozen.lock().unwrap() = true;
+        self.links().for_each(Link::freeze);
     }
 
-    /// Ends [`Self::freeze`].
+    /// [`Link::thaw`] for all.
     pub fn thaw(&self) {
-        *self.shared.frozen.lock().unwrap() = false;
-        self.shared.thawed.notify_all();
+        self.links().for_each(Link::thaw);
     }
 
-    /// Cuts every connection; new ones are let in.
+    /// [`Link::strand`] for all.
+    pub fn strand(&self) {
+        self.links().for_each(Link::strand);
+    }
+
+    /// [`Link::cut`] for all.
     pub fn cut(&self) {
-        for connection in self.shared.open.lock().unwrap().drain(..) {
-            // It may have ended by itself.
-            let _ = connection.shutdown(Shutdown::Both);
-        }
+        self.links().for_each(Link::cut);
     }
 
-    /// Closes new connections as soon as they come, until told otherwise.
+    /// [`Link::refuse`] for all.
     pub fn refuse(&self, refusing: bool) {
-        self.shared.refusing.store(refusing, Ordering::SeqCst);
+        self.links().for_each(|link| link.refuse(refusing));
     }
 
     /// Limits each direction of each connection; 0 is no limit.
@@ -209,42 +283,46 @@ impl Drop for FaultProxy {
     }
 }
 
-fn accept(listener: &TcpListener, target: &AtomicU16, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, link: &Arc<Link>, shared: &Arc<Shared>) {
     for client in listener.incoming() {
         if shared.ended.load(Ordering::SeqCst) {
             return;
         }
         let Ok(client) = client else { continue };
-        if shared.refusing.load(Ordering::SeqCst) {
+        if link.refusing.load(Ordering::SeqCst) {
             continue;
         }
         // A node that is down refuses; the client sees its connection closed.
-        let Ok(broker) = TcpStream::connect(("127.0.0.1", target.load(Ordering::SeqCst))) else { continue };
-        if let Err(error) = join(client, broker, shared) {
+        let Ok(broker) = TcpStream::connect(("127.0.0.1", link.target.load(Ordering::SeqCst))) else {
+            continue;
+        };
+        if let Err(error) = join(client, broker, link, shared) {
             eprintln!("proxy: {error}");
         }
     }
 }
 
 /// Passes on in both directions, a thread each, until either side ends.
-fn join(client: TcpStream, broker: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
+fn join(client: TcpStream, broker: TcpStream, link: &Arc<Link>, shared: &Arc<Shared>) -> io::Result<()> {
     client.set_nodelay(true)?;
     broker.set_nodelay(true)?;
-    shared.open.lock().unwrap().extend([client.try_clone()?, broker.try_clone()?]);
+    link.open.lock().unwrap().extend([client.try_clone()?, broker.try_clone()?]);
+    let number = link.number();
     // Correlation id to API key of what the broker has not answered yet.
     let pending = Arc::new(Mutex::new(HashMap::new()));
     let (up, down) = (Arc::clone(shared), Arc::clone(shared));
+    let (way_up, way_down) = (Arc::clone(link), Arc::clone(link));
     let (asked, answered) = (Arc::clone(&pending), pending);
     let (from_client, to_broker) = (client.try_clone()?, broker.try_clone()?);
     spawn(move || {
-        pass(&from_client, &to_broker, &up, |frame| {
+        pass(&from_client, &to_broker, (&way_up, number), &up, |frame| {
             let (api, correlation) = request_head(frame)?;
             asked.lock().unwrap().insert(correlation, api);
             Some(Verdict::Pass)
         });
     });
     spawn(move || {
-        pass(&broker, &client, &down, |frame| {
+        pass(&broker, &client, (&way_down, number), &down, |frame| {
             let correlation = i32::from_be_bytes(frame.get(..4)?.try_into().ok()?);
             let api = answered.lock().unwrap().remove(&correlation)?;
             Some(down.judge(api))
@@ -286,22 +364,18 @@ impl Shared {
         }
         Verdict::Pass
     }
-
-    fn wait_while_frozen(&self) {
-        let frozen = self.frozen.lock().unwrap();
-        drop(self.thawed.wait_while(frozen, |frozen| *frozen).unwrap());
-    }
 }
 
 /// Frame by frame, until the end, a cut, or bytes that `judge` cannot read.
 fn pass(
     mut from: &TcpStream,
     mut to: &TcpStream,
+    (link, number): (&Link, u64),
     shared: &Shared,
     mut judge: impl FnMut(&[u8]) -> Option<Verdict>,
 ) {
     while let Ok(frame) = read_frame(&mut from) {
-        shared.wait_while_frozen();
+        link.wait_while_held(number);
         match judge(&frame[4..]) {
             Some(Verdict::Pass) => {}
             Some(Verdict::PassAfter(by)) => sleep(by),
@@ -312,11 +386,12 @@ fn pass(
             }
             Some(Verdict::Cut) | None => break,
         }
-        shared.wait_while_frozen();
+        link.wait_while_held(number);
         if write_slowly(&mut to, &frame, &shared.bytes_per_second).is_err() {
             break;
         }
     }
+    link.wait_while_held(number);
     // Either side may have ended by itself.
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
-use kafka_testkit::{FaultProxy, Program, RealKafka, Rule, api, kcat, run, skip_without_kcat, unique};
+use kafka_testkit::{FaultProxy, Link, Program, RealKafka, Rule, api, kcat, run, skip_without_kcat, unique};
 
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -50,14 +50,24 @@ fn write_lines(
     at_least: usize,
     stop: Arc<AtomicBool>,
 ) -> JoinHandle<usize> {
+    write_each(producer, per_second, at_least, stop, |number| format!("k{}:line {number}\n", number % 97))
+}
+
+/// As [`write_lines`], with what `line` makes of each number.
+fn write_each(
+    producer: &mut Program,
+    per_second: usize,
+    at_least: usize,
+    stop: Arc<AtomicBool>,
+    line: fn(usize) -> String,
+) -> JoinHandle<usize> {
     let mut stdin = producer.take_stdin();
     spawn(move || {
         let mut number = 0;
         while number < at_least || !stop.load(Ordering::SeqCst) {
-            for _ in 0..per_second / 50 {
-                writeln!(stdin, "k{}:line {number}", number % 97).expect("the producer reads on");
-                number += 1;
-            }
+            let lines: String = (number..number + per_second / 50).map(line).collect();
+            stdin.write_all(lines.as_bytes()).expect("the producer reads on");
+            number += per_second / 50;
             sleep(Duration::from_millis(20));
         }
         number
@@ -159,6 +169,95 @@ fn a_frozen_leader_is_not_waited_for_when_its_partitions_have_moved() {
     kafka.start(leader);
     let _ = finished.expect_code(0);
     assert_whole(&kafka, &topic, count);
+}
+
+/// A producer that is kept from one broker: 20,000 lines, a thousand a second.
+struct Hindered {
+    topic: String,
+    leaders: Vec<Option<u32>>,
+    producer: Program,
+    writer: JoinHandle<usize>,
+}
+
+impl Hindered {
+    fn start(kafka: &RealKafka, proxy: &FaultProxy, has_keys: bool, stop: &Arc<AtomicBool>) -> Self {
+        let topic = unique("hindered");
+        kafka.create_topic(&topic, 6, &[]);
+        let leaders = kafka.leaders(&topic);
+        let keys: &[&str] = if has_keys { &["-K", ":"] } else { &[] };
+        let arguments = ["-b", proxy.bootstrap(), &topic, "--raw", "-o", "json"];
+        let mut producer = Program::start("kafka-produce", arguments.iter().chain(keys));
+        let line: fn(usize) -> String = match has_keys {
+            true => |number| format!("k{}:line {number}\n", number % 97),
+            false => |number| format!("line {number}\n"),
+        };
+        let writer = write_each(&mut producer, 1_000, 20_000, Arc::clone(stop), line);
+        producer.wait_stdout(LIMIT, |acknowledged| acknowledged.lines().count() > 500);
+        Self { topic, leaders, producer, writer }
+    }
+
+    /// How many records of each partition were acknowledged.
+    fn acknowledged(&self) -> Vec<usize> {
+        let partition = |line: &str| -> Option<usize> {
+            line.split("\"partition\":").nth(1)?.split(',').next()?.parse().ok()
+        };
+        let mut counts = vec![0; self.leaders.len()];
+        self.producer.stdout().lines().filter_map(partition).for_each(|partition| counts[partition] += 1);
+        counts
+    }
+
+    /// All is there, once and in order.
+    fn finish(self, kafka: &RealKafka) {
+        let count = self.writer.join().expect("the writer does not panic");
+        let _ = self.producer.finish(LIMIT).expect_code(0);
+        assert_whole(kafka, &self.topic, count);
+    }
+}
+
+/// One of three brokers is out of reach for the producers, and alive for the others: its partitions do not move. The
+/// other partitions do not wait for it, records without a key go there, and what is meant for it arrives in the end.
+fn produce_without_one_broker(away: Duration, shut: fn(&Link), open: fn(&Link)) {
+    /// What is under way when the broker goes away, and is noticed to wait for an answer in vain.
+    const NOTICED: Duration = Duration::from_secs(3);
+    let Some(kafka) = RealKafka::three_nodes() else { return };
+    if skip_without_kcat() {
+        return;
+    }
+    let (proxy, stop) = (FaultProxy::start(&kafka), Arc::new(AtomicBool::new(false)));
+    let keyed = Hindered::start(&kafka, &proxy, true, &stop);
+    let keyless = Hindered::start(&kafka, &proxy, false, &stop);
+    let node = keyed.leaders[0].expect("a leader");
+    shut(proxy.link(node));
+    sleep(NOTICED);
+    let before = [keyed.acknowledged(), keyless.acknowledged()];
+    sleep(away - NOTICED);
+    let after = [keyed.acknowledged(), keyless.acknowledged()];
+    open(proxy.link(node));
+    stop.store(true, Ordering::SeqCst);
+    let seconds = (away - NOTICED).as_secs() as usize;
+    for (partition, leader) in keyed.leaders.iter().enumerate() {
+        let sent = after[0][partition] - before[0][partition];
+        let least = if *leader == Some(node) { 0 } else { seconds * 1_000 / 6 / 3 };
+        assert!(sent >= least, "{sent} records acknowledged by node {leader:?}, partition {partition}");
+    }
+    let sent: usize = after[1].iter().sum::<usize>() - before[1].iter().sum::<usize>();
+    assert!(sent >= seconds * 1_000 / 2, "{sent} records without a key were acknowledged meanwhile");
+    keyed.finish(&kafka);
+    keyless.finish(&kafka);
+}
+
+#[test]
+fn a_broker_in_a_black_hole_holds_up_nothing_but_its_own_partitions_and_those_lose_and_double_nothing() {
+    produce_without_one_broker(Duration::from_secs(20), Link::freeze, Link::thaw);
+}
+
+#[test]
+fn a_broker_that_refuses_connections_holds_up_nothing_but_its_own_partitions() {
+    let shut = |link: &Link| {
+        link.refuse(true);
+        link.cut();
+    };
+    produce_without_one_broker(Duration::from_secs(8), shut, |link| link.refuse(false));
 }
 
 #[test]

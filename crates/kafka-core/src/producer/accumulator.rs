@@ -98,7 +98,7 @@ struct PartitionBuffer {
 struct TopicBuffer {
     name: Arc<str>,
     partitions: Vec<PartitionBuffer>,
-    /// The partitions that have a leader.
+    /// The partitions that have a leader which answers.
     available: Vec<i32>,
     spread: Spread,
     /// `batch.size`, or less where the topic turned out to take only smaller ones.
@@ -159,8 +159,17 @@ impl Accumulator {
         if partitions > topic.partitions.len() {
             topic.partitions.resize_with(partitions, PartitionBuffer::default);
         }
-        topic.available = available;
+        self.set_available(index, available);
         index
+    }
+
+    /// Records that may go to any partition go to one of these from now on.
+    pub(crate) fn set_available(&mut self, topic: usize, available: Vec<i32>) {
+        let topic = &mut self.topics[topic];
+        if topic.spread.is_elsewhere(&available) {
+            topic.spread.move_on(&available, &mut self.rng);
+        }
+        topic.available = available;
     }
 
     /// The name and number of every topic that was asked for.

@@ -167,6 +167,11 @@ impl Spread {
         };
     }
 
+    /// Whether records without a key go to none of these at the moment.
+    pub(super) fn is_elsewhere(&self, available: &[i32]) -> bool {
+        self.current.is_some_and(|current| !available.contains(&current))
+    }
+
     /// Whether records without a key go there at the moment.
     pub(super) fn is_at(&self, partition: i32) -> bool {
         self.current == Some(partition)

@@ -2,7 +2,7 @@
 //! flight. Pure: it asks for connections, metadata and producer ids by its outputs, and is told what came of it. What an
 //! answer means for a batch stands in `settle`, what is given up in `losses`, producer ids and epochs in `epochs`.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::accumulator::{Accumulator, Slot};
 use super::batch::Stamp;
 use super::epochs::Identification;
-use super::links::{Broker, Link, SILENCE, broker, connect};
+use super::links::{Broker, Link, broker, connect};
 use super::output::{Output, SenderOptions, Written};
 use super::pending::{Body, Pending};
 use super::sequence::{Identity, PartitionQueue};
@@ -43,6 +43,8 @@ pub(crate) struct Sender {
     pub(super) options: SenderOptions,
     pub(super) partitions: BTreeMap<Slot, Partition>,
     pub(super) brokers: BTreeMap<i32, Broker>,
+    /// Brokers that have been awaited for too long.
+    pub(super) silent: BTreeSet<i32>,
     pub(super) requests: HashMap<u64, Request>,
     pub(super) outputs: VecDeque<Output>,
     pub(super) rng: fastrand::Rng,
@@ -69,6 +71,7 @@ impl Sender {
             options,
             partitions: BTreeMap::new(),
             brokers: BTreeMap::new(),
+            silent: BTreeSet::new(),
             requests: HashMap::new(),
             outputs: VecDeque::new(),
             rng,
@@ -98,7 +101,7 @@ impl Sender {
                 self.begin_epochs();
                 self.take_due(accumulator, now);
                 self.send(now);
-                self.listen_for_silence(now);
+                self.listen_for_silence(accumulator, now);
             }
             self.ask_for_metadata(now);
         }
@@ -215,11 +218,6 @@ impl Sender {
         self.requests.insert(request, Request { broker: id, batches: sent });
     }
 
-    fn listen_for_silence(&mut self, now: Instant) {
-        let is_silent = |broker: &Broker| broker.in_flight > 0 && now >= broker.heard_at + SILENCE;
-        self.wants_refresh |= self.brokers.values().any(is_silent);
-    }
-
     fn ask_for_metadata(&mut self, now: Instant) {
         let is_early = self.refresh_not_before.is_some_and(|instant| now < instant);
         if std::mem::take(&mut self.wants_refresh) && !is_early {
@@ -237,8 +235,7 @@ impl Sender {
         let batches = queues.clone().filter_map(|queue| queue.batches().map(delivery).min());
         let pauses = queues.filter_map(PartitionQueue::not_before);
         let links = self.brokers.values().filter_map(|broker| broker.not_before);
-        let silences = self.brokers.values().filter(|broker| broker.in_flight > 0);
-        let silences = silences.map(|broker| broker.heard_at + SILENCE);
+        let silences = self.brokers.values().filter_map(|broker| broker.silent_at(now));
         let lingering = accumulator.next_due();
         // Batches that are due and cannot leave wait for an answer, a leader or their end.
         let overdue = lingering.filter(|due| *due <= now).map(|due| due + self.options.delivery_timeout);
@@ -284,6 +281,7 @@ impl Sender {
                 known.leader_epoch = found.leader_epoch;
             }
         }
+        self.steer(accumulator);
     }
 
     /// Gives up everything that is not under way, until the next transaction begins.
@@ -317,6 +315,7 @@ impl Sender {
         match outcome {
             Ok(()) => {
                 broker.link = Link::Up;
+                broker.heard_at = now;
                 broker.last_error = None;
             }
             Err(error) => {

@@ -44,7 +44,9 @@ impl Sender {
         let Some(request_sent) = self.requests.remove(&request) else { return };
         if let Some(broker) = self.brokers.get_mut(&request_sent.broker) {
             broker.in_flight = broker.in_flight.saturating_sub(1);
-            broker.heard_at = now;
+            if answer.is_ok() {
+                broker.heard_at = now;
+            }
             let throttle = answer.as_ref().map_or(0, |answer| answer.throttle_time_ms);
             if let Ok(millis @ 1..) = u64::try_from(throttle) {
                 broker.not_before = Some(now + Duration::from_millis(millis));
