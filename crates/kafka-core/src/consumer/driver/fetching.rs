@@ -26,6 +26,10 @@ pub(super) const SETTLED: Duration = Duration::from_millis(20);
 pub(super) struct Flight {
     number: u64,
     pub(super) started: Instant,
+    /// When something came on the connection last, as far as anybody looked: a large answer takes its time.
+    heard_at: Instant,
+    /// The bytes that had come by then.
+    received: u64,
     pub(super) partitions: HashMap<TopicPartition, i64>,
     abort: AbortHandle,
 }
@@ -37,9 +41,22 @@ pub(super) struct Source {
     lane: Lane,
     connection: Option<Arc<Connection>>,
     connecting: bool,
+    second: Option<Second>,
     pub(super) flight: Option<Flight>,
+    shortest_silence: Duration,
+    /// How long nothing may come before the connection is doubted.
+    silence: Duration,
     pub(super) not_before: Option<Instant>,
     backoff: Backoff,
+}
+
+/// Another connection to a broker whose flight is silent. If the broker can be reached that way, the first one leads
+/// nowhere: something in between has forgotten it, or an answer was lost.
+struct Second {
+    lane: Lane,
+    connecting: bool,
+    /// No other one before then.
+    until: Instant,
 }
 
 impl Driver {
@@ -68,8 +85,8 @@ impl Driver {
         share: i32,
         now: Instant,
     ) {
-        let pauses = self.options.retry_backoff;
-        let source = self.sources.entry(broker).or_insert_with(|| Source::new(pauses));
+        let (pauses, silence) = (self.options.retry_backoff, self.options.fetch_max_wait + PATIENCE);
+        let source = self.sources.entry(broker).or_insert_with(|| Source::new(pauses, silence));
         if source.connecting || source.not_before.is_some_and(|at| now < at) {
             return;
         }
@@ -82,10 +99,8 @@ impl Driver {
         let Some(connection) = source.connection.take().filter(|connection| !connection.is_closed()) else {
             source.session.reset();
             source.connecting = true;
-            let cluster = self.cluster.clone();
             let lane = source.lane;
-            self.tasks
-                .spawn(async move { Done::Connected { broker, result: cluster.broker(broker, lane).await } });
+            self.connect(broker, lane);
             return;
         };
         let version = connection.version::<FetchRequest>().unwrap_or(0);
@@ -93,39 +108,68 @@ impl Driver {
             wanted.iter().map(|(partition, wanted)| (partition.clone(), wanted.offset)).collect();
         let request = source.session.request(wanted, &self.limits, share, version);
         let limit = self.options.fetch_max_wait + self.options.request_timeout;
+        let (received, _) = connection.bytes();
         let answer = connection.start(request, limit);
         source.connection = Some(connection);
         self.next_number += 1;
         let number = self.next_number;
         let abort = self.tasks.spawn(async move { Done::Fetched { broker, number, result: answer.await } });
-        source.flight = Some(Flight { number, started: now, partitions, abort });
+        source.flight = Some(Flight { number, started: now, heard_at: now, received, partitions, abort });
+    }
+
+    fn connect(&mut self, broker: i32, lane: Lane) {
+        let cluster = self.cluster.clone();
+        self.tasks.spawn(async move {
+            Done::Connected { broker, lane, result: cluster.broker(broker, lane).await }
+        });
     }
 
     /// A broker that stays silent may be frozen. Where its partitions are led by another one by now, they are fetched
-    /// there and its answer is not waited for.
+    /// there and its answer is not waited for; else it may be to be reached on another connection.
     fn doubt_silent_brokers(&mut self, plan: &BTreeMap<i32, BTreeMap<TopicPartition, Wanted>>, now: Instant) {
-        let silence = self.options.fetch_max_wait + PATIENCE;
-        let mut is_doubted = false;
+        let (mut is_doubted, mut second) = (false, Vec::new());
         for (broker, source) in &mut self.sources {
-            let Some(flight) = &source.flight else { continue };
-            let still_here = plan
-                .get(broker)
-                .is_some_and(|here| flight.partitions.keys().any(|partition| here.contains_key(partition)));
-            if now >= flight.started + silence {
-                is_doubted = true;
-                if !still_here {
-                    source.give_up(&self.cluster);
-                }
+            if !source.is_silent(now) {
+                continue;
             }
+            is_doubted = true;
+            let is_needed = |flight: &Flight| {
+                let here = plan.get(broker);
+                here.is_some_and(|here| {
+                    flight.partitions.keys().any(|partition| here.contains_key(partition))
+                })
+            };
+            if !source.flight.as_ref().is_some_and(is_needed) {
+                source.give_up(&self.cluster);
+            } else if source.second.as_ref().is_none_or(|second| !second.connecting && second.until <= now) {
+                let lane = new_lane();
+                source.second = Some(Second { lane, connecting: true, until: now + PATIENCE });
+                second.push((*broker, lane));
+            }
+        }
+        for (broker, lane) in second {
+            self.connect(broker, lane);
         }
         if is_doubted {
             self.refresh(now);
         }
     }
 
-    pub(super) fn handle_connected(&mut self, broker: i32, result: Result<Arc<Connection>>) {
+    pub(super) fn handle_connected(&mut self, broker: i32, lane: Lane, result: Result<Arc<Connection>>) {
         let now = Instant::now();
         let Some(source) = self.sources.get_mut(&broker) else { return };
+        if lane != source.lane {
+            let second = source.second.as_mut().filter(|second| second.lane == lane);
+            let is_wanted = second.is_some_and(|second| std::mem::take(&mut second.connecting));
+            match result {
+                Ok(connection) if is_wanted && source.is_silent(now) => {
+                    source.change_to(connection, lane, &self.cluster);
+                }
+                // An answer came after all; or why there is no connection the first one will tell.
+                _ => self.cluster.close_lane(lane),
+            }
+            return;
+        }
         source.connecting = false;
         match result {
             Ok(connection) => source.connection = Some(connection),
@@ -150,11 +194,16 @@ impl Driver {
         if source.flight.as_ref().is_none_or(|flight| flight.number != number) {
             return;
         }
-        source.flight = None;
+        let took = source.flight.take().map_or(Duration::ZERO, |flight| now - flight.started);
         let response = match result {
             Ok(response) => response,
             Err(error) => return self.source_failed(broker, error, now),
         };
+        source.answered_within(took);
+        if let Ok(millis @ 1..) = u64::try_from(response.throttle_time_ms) {
+            // The broker leaves the connection alone for so long (KIP-219).
+            source.not_before = Some(now + Duration::from_millis(millis));
+        }
         match source.session.handle(response, &self.limits) {
             Ok(all) => {
                 source.backoff.reset();
@@ -219,16 +268,40 @@ impl Driver {
 }
 
 impl Source {
-    fn new((pause, max_pause): (Duration, Duration)) -> Self {
+    fn new((pause, max_pause): (Duration, Duration), shortest_silence: Duration) -> Self {
         Self {
             session: Session::default(),
             lane: new_lane(),
             connection: None,
             connecting: false,
+            second: None,
             flight: None,
+            shortest_silence,
+            silence: shortest_silence,
             not_before: None,
             backoff: Backoff::new(pause, max_pause),
         }
+    }
+
+    /// When the flight has been silent for too long.
+    pub(super) fn silent_at(&self) -> Option<Instant> {
+        self.flight.as_ref().map(|flight| flight.heard_at + self.silence)
+    }
+
+    /// Whether nothing has come for too long. Looks at what has come on the connection.
+    fn is_silent(&mut self, now: Instant) -> bool {
+        let Some(flight) = &mut self.flight else { return false };
+        let received = self.connection.as_ref().map_or(0, |connection| connection.bytes().0);
+        if received != flight.received {
+            (flight.received, flight.heard_at) = (received, now);
+        }
+        now >= flight.heard_at + self.silence
+    }
+
+    /// A broker that is known to be slow is given time.
+    fn answered_within(&mut self, took: Duration) {
+        self.silence = self.shortest_silence.max(took * 2);
+        self.second = None;
     }
 
     /// The answer is not waited for, and the connection, which brings no other before it, is not used again.
@@ -240,6 +313,13 @@ impl Source {
         self.lane = new_lane();
         self.connection = None;
         self.session.reset();
+    }
+
+    /// Goes on with another connection. If the broker is as silent there, it is slow.
+    fn change_to(&mut self, connection: Arc<Connection>, lane: Lane, cluster: &Cluster) {
+        self.give_up(cluster);
+        (self.connection, self.lane, self.second) = (Some(connection), lane, None);
+        self.silence *= 2;
     }
 }
 

@@ -29,11 +29,11 @@ use super::queue::{Event, Incarnation, Queue};
 use super::subscription::Subscription;
 use crate::cluster::{Cluster, Metadata};
 use crate::error::Result;
-use crate::wire::Connection;
+use crate::wire::{Connection, Lane};
 use crate::{Metrics, TopicPartition};
 
 /// How much longer than it may wait for records a broker may stay silent before it is doubted: metadata is learnt anew
-/// then, and where it names another leader the answer is not waited for.
+/// then, and where it names another leader the answer is not waited for; where not, another connection is tried.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The shortest time between two requests for fresh metadata.
 const REFRESH_PAUSE: Duration = Duration::from_millis(200);
@@ -53,7 +53,7 @@ pub(super) enum Command {
 
 /// A task that is over.
 enum Done {
-    Connected { broker: i32, result: Result<Arc<Connection>> },
+    Connected { broker: i32, lane: Lane, result: Result<Arc<Connection>> },
     Fetched { broker: i32, number: u64, result: Result<FetchResponse> },
     Listed { asked: Vec<(TopicPartition, Token)>, result: Result<ListAnswers> },
     Epochs { asked: Vec<(TopicPartition, Token, i32)>, result: Result<EpochAnswers> },
@@ -209,10 +209,8 @@ impl Driver {
         /// Nothing is due; a look around now and then does no harm.
         const IDLE: Duration = Duration::from_secs(10);
         let now = Instant::now();
-        let silence = self.options.fetch_max_wait + PATIENCE;
         let of_sources = self.sources.values().flat_map(|source| {
-            let doubted =
-                source.flight.as_ref().map(|flight| (flight.started + silence).max(now + REFRESH_PAUSE));
+            let doubted = source.silent_at().map(|at| at.max(now + REFRESH_PAUSE));
             let settled = source.flight.as_ref().map(|flight| flight.started + fetching::SETTLED);
             [source.not_before, doubted, settled].into_iter().flatten()
         });
@@ -253,7 +251,7 @@ impl Driver {
 
     fn handle_done(&mut self, done: Done) {
         match done {
-            Done::Connected { broker, result } => self.handle_connected(broker, result),
+            Done::Connected { broker, lane, result } => self.handle_connected(broker, lane, result),
             Done::Fetched { broker, number, result } => self.handle_fetched(broker, number, result),
             Done::Listed { asked, result } => self.handle_listed(asked, result),
             Done::Epochs { asked, result } => self.handle_epochs(asked, result),
