@@ -138,6 +138,18 @@ async fn links_that_break_in_the_middle_of_a_frame_lose_and_repeat_nothing() {
 }
 
 #[tokio::test]
+async fn a_fetch_whose_answer_never_comes_costs_seconds_and_not_its_time_limit() {
+    let (_broker, link) = behind_a_link();
+    send_numbers(&client(&link, &[])).await;
+    link.add(Rule::SwallowEvery { api: api::FETCH, nth: 2, cut: false });
+    let client = client(&link, &[("request.timeout.ms", "600000"), ("max.partition.fetch.bytes", "3000")]);
+    let started = Instant::now();
+    assert_eq!(read_numbers(&client, alone()).await, (0..RECORDS).collect::<Vec<_>>());
+    assert!(link.swallowed() > 0, "some answers were swallowed");
+    assert!(started.elapsed() < LIMIT / 2, "{:?} for {} answers", started.elapsed(), link.swallowed());
+}
+
+#[tokio::test]
 async fn a_cluster_that_came_back_elsewhere_is_found_by_the_bootstrap_servers() {
     let bootstrap = FaultProxy::without_target();
     let first = Broker::start(kafka_dev::Config::in_memory()).unwrap();
@@ -191,4 +203,55 @@ async fn the_counters_tell_of_rebalances_and_of_what_is_still_to_be_read() {
     consumer.close().await.unwrap();
     let told = client.metrics().to_prometheus();
     assert!(!told.contains("t[0]"), "who has left does not tell of the lag:\n{told}");
+}
+
+/// Something in between has forgotten the connections, and nobody says so: neither end hears of the other again.
+#[tokio::test]
+async fn connections_that_lead_nowhere_are_replaced_before_the_session_ends_and_nothing_is_lost() {
+    const SESSION: Duration = Duration::from_secs(6);
+    let (broker, link) = behind_a_link();
+    let properties = [
+        ("group.id", "readers"),
+        ("group.protocol", "classic"),
+        ("auto.offset.reset", "earliest"),
+        ("session.timeout.ms", "6000"),
+    ];
+    let client = client(&link, &properties);
+    let producer =
+        Producer::new(&client, ProducerOptions::from_config(client.config()).unwrap(), None).unwrap();
+    let topic = producer.topic("t").await.unwrap();
+    let source = Source::Group {
+        options: GroupOptions::from_config(client.config()).unwrap(),
+        subscription: Subscription::Topics(vec!["t".into()]),
+    };
+    let consumer =
+        Consumer::start(&client, ConsumerOptions::from_config(client.config()).unwrap(), source).unwrap();
+    let mut read = Vec::new();
+    for part in 0..2 {
+        for number in part * RECORDS..(part + 1) * RECORDS {
+            let value = number.to_string();
+            let record = RecordRef { value: Some(value.as_bytes()), ..RecordRef::default() };
+            producer.append(&topic, Some(0), record).unwrap();
+        }
+        producer.flush().await;
+        let until = Instant::now() + (SESSION + STEP) * part as u32;
+        while read.len() < (part + 1) * RECORDS || Instant::now() < until {
+            assert!(Instant::now() < until + LIMIT, "{} records were read", read.len());
+            let Ok(event) = tokio::time::timeout(STEP, consumer.next()).await else { continue };
+            match event.expect("it goes on") {
+                Event::Records(records) => {
+                    read.extend(numbers(&records));
+                    consumer.mark(records.partition(), records.next_offset());
+                }
+                event @ (Event::Lost(_) | Event::Failed(_)) => panic!("{event:?}"),
+                _ => {}
+            }
+        }
+        link.strand();
+    }
+    let expected: Vec<_> = (0..2 * RECORDS).collect();
+    assert_eq!((stored(&broker), &read), (expected.clone(), &expected));
+    consumer.close().await.unwrap();
+    assert_eq!(client.metrics().get(Metric::Rebalances, "readers"), 1);
+    producer.close().await;
 }

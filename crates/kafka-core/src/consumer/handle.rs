@@ -117,7 +117,7 @@ impl Consumer {
         if let Some(membership) = &self.membership {
             membership.polled();
         }
-        self.queue.take()
+        self.queue.take(tokio::time::Instant::now().into_std())
     }
 
     /// Says that everything before `next_offset` of the partition was dealt with, so that it may be committed. Does

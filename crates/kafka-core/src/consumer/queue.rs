@@ -1,12 +1,16 @@
 //! What lies between the driver and the application: events that wait to be taken, and how far the application has
 //! come with them. Data behind one lock; nobody waits while holding it.
 //!
+//! Records are held back when the membership has not shown itself for too long: the process has stood still then, and the
+//! application's thread may be the first to go on.
+//!
 //! Marks belong to one assignment of a partition. One that was made for an earlier assignment is never committed: in
 //! between another member may have gone further.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -75,6 +79,8 @@ struct Inner {
     marks: HashMap<TopicPartition, Mark>,
     /// Behind the records that were handed out last: offset and leader epoch.
     handed_out: HashMap<TopicPartition, (i64, i32)>,
+    /// Records are handed out until then; for ever where there is no group.
+    awake_until: Option<Instant>,
     busy_with: Option<u64>,
     finished: Vec<u64>,
     ended: bool,
@@ -146,8 +152,18 @@ impl Queue {
 
     /// No more events come after those that wait.
     pub(super) fn end(&self) {
-        self.lock().ended = true;
+        let mut inner = self.lock();
+        (inner.ended, inner.awake_until) = (true, None);
+        drop(inner);
         self.filled.notify_one();
+    }
+
+    /// Records may be handed out until then.
+    pub(super) fn set_awake(&self, until: Instant) {
+        let before = self.lock().awake_until.replace(until);
+        if before.is_some_and(|before| before < until) {
+            self.filled.notify_one();
+        }
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -178,12 +194,16 @@ impl Queue {
         first
     }
 
-    /// The next event. Asking for it says that the application is done with the last one.
-    pub(super) fn take(&self) -> Option<Event> {
+    /// The next event that may be handed out now. Asking for it says that the application is done with the last one.
+    pub(super) fn take(&self, now: Instant) -> Option<Event> {
         let mut inner = self.lock();
         if let Some(number) = inner.busy_with.take() {
             inner.finished.push(number);
             self.drained.notify_one();
+        }
+        let is_asleep = inner.awake_until.is_some_and(|until| until <= now);
+        if is_asleep && matches!(inner.events.front(), Some((Event::Records(_), _))) {
+            return None;
         }
         let (event, on_take) = inner.events.pop_front()?;
         match (&event, on_take) {
@@ -276,7 +296,14 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
     use super::*;
+    use crate::consumer::decode::{Answer, decode};
+
+    const LIMIT: Duration = Duration::from_secs(3);
 
     fn partition(number: i32) -> TopicPartition {
         TopicPartition::new("t", number)
@@ -300,7 +327,7 @@ mod tests {
             Vec::<i64>::new(),
             "the application does not own it before it took the event"
         );
-        assert!(matches!(queue.take(), Some(Event::Assigned(_))));
+        assert!(matches!(queue.take(Instant::now()), Some(Event::Assigned(_))));
         assert_eq!(offsets(&queue, 1), Vec::<i64>::new());
         queue.mark(&partition(0), 5);
         assert_eq!(offsets(&queue, 1), [5]);
@@ -314,15 +341,15 @@ mod tests {
     fn a_mark_for_an_earlier_assignment_is_never_committed() {
         let queue = Queue::default();
         queue.push_assigned(vec![partition(0)], 1);
-        queue.take();
+        queue.take(Instant::now());
         queue.mark(&partition(0), 5);
         // Lost and assigned again, of which the application knows nothing yet.
         queue.push(Event::Lost(vec![partition(0)]));
         queue.push_assigned(vec![partition(0)], 2);
         queue.mark(&partition(0), 9);
         assert_eq!(offsets(&queue, 2), Vec::<i64>::new());
-        queue.take();
-        queue.take();
+        queue.take(Instant::now());
+        queue.take(Instant::now());
         assert_eq!(offsets(&queue, 2), Vec::<i64>::new());
         queue.mark(&partition(0), 3);
         assert_eq!(offsets(&queue, 2), [3]);
@@ -332,12 +359,41 @@ mod tests {
     fn a_revocation_is_finished_when_the_next_event_is_asked_for() {
         let queue = Queue::default();
         queue.push_revoking(vec![partition(0)], 7);
-        assert!(matches!(queue.take(), Some(Event::Revoking(_))));
+        assert!(matches!(queue.take(Instant::now()), Some(Event::Revoking(_))));
         assert_eq!(queue.finished(), Vec::<u64>::new());
-        assert!(queue.take().is_none());
+        assert!(queue.take(Instant::now()).is_none());
         assert_eq!(queue.finished(), [7]);
-        assert!(queue.take().is_none());
+        assert!(queue.take(Instant::now()).is_none());
         assert_eq!(queue.finished(), Vec::<u64>::new());
+    }
+
+    fn records() -> Event {
+        let answer = Answer {
+            bytes: Bytes::new(),
+            aborted: Vec::new(),
+            read_committed: false,
+            control_records: false,
+            end_offset: 0,
+        };
+        Event::Records(decode(&partition(0), 0, answer).unwrap())
+    }
+
+    #[test]
+    fn records_wait_while_nobody_knows_whose_the_partitions_are() {
+        let (queue, now) = (Queue::default(), Instant::now());
+        queue.set_awake(now + LIMIT);
+        queue.push(records());
+        queue.push_assigned(vec![partition(1)], 1);
+        queue.push(records());
+        queue.push(Event::EndOfPartition(partition(0), 0));
+        assert!(queue.take(now + LIMIT).is_none(), "the process stood still");
+        assert!(matches!(queue.take(now), Some(Event::Records(_))));
+        assert!(matches!(queue.take(now + LIMIT), Some(Event::Assigned(_))), "other news do not wait");
+        assert!(queue.take(now + LIMIT).is_none());
+        queue.purge(&HashSet::from([partition(0)]));
+        queue.push(Event::Lost(vec![partition(0)]));
+        queue.set_awake(now + LIMIT + LIMIT);
+        assert!(matches!(queue.take(now + LIMIT), Some(Event::Lost(_))), "they were others'");
     }
 
     #[test]

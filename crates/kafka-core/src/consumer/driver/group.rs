@@ -86,6 +86,7 @@ impl Driver {
                 }
                 self.queue.push(Event::Lost(partitions));
             }
+            GroupEvent::Awake { until } => self.queue.set_awake(until),
             GroupEvent::Rebalanced(rebalance) => {
                 self.metrics().add(Metric::Rebalances, &rebalance.group, 1);
                 self.queue.push(Event::Rebalanced(rebalance));

@@ -214,7 +214,7 @@ impl Classic {
     }
 
     fn heartbeat(&mut self, now: Instant) {
-        let limit = self.member.options.request_timeout.min(self.member.options.session_timeout);
+        let limit = self.member.heartbeat_limit();
         let request = self.heartbeat_request();
         self.member.send(request, limit, now);
     }
@@ -231,7 +231,7 @@ impl Classic {
             }
             code => return self.refused("JoinGroup", code, now, rng),
         }
-        self.member.link.answered();
+        self.member.counted_in();
         let name = answer.protocol_name.as_deref().unwrap_or_default();
         let Some(assignor) = Assignor::by_name(name) else {
             let reason = format!("the group agreed on the assignor {name:?}, which was not offered");
@@ -381,7 +381,7 @@ impl Classic {
                 self.member.become_(MemberState::Unjoined);
             }
             _ => {
-                self.member.link.answered();
+                self.member.counted_in();
                 self.begin_rebalance(now);
             }
         }

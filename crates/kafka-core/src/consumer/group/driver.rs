@@ -56,6 +56,8 @@ pub(super) struct Driver {
     events: mpsc::UnboundedSender<GroupEvent>,
     stand: watch::Sender<Standing>,
     polls: Arc<Polls>,
+    /// As it was told last.
+    awake_until: std::time::Instant,
     rng: fastrand::Rng,
 }
 
@@ -89,6 +91,7 @@ impl Driver {
             events,
             stand,
             polls,
+            awake_until: now(),
             rng: fastrand::Rng::new(),
         }
     }
@@ -163,7 +166,18 @@ impl Driver {
             let Some(action) = machine.poll(now(), &mut self.rng) else { break };
             self.act(action);
         }
+        // Behind what it says of partitions that were lost in a standstill.
+        self.tell_awake();
         self.publish()
+    }
+
+    fn tell_awake(&mut self) {
+        let Some(machine) = &self.machine else { return };
+        let (until, step) = machine.member().awake_until();
+        if until < self.awake_until || until >= self.awake_until + step {
+            self.awake_until = until;
+            self.event(GroupEvent::Awake { until });
+        }
     }
 
     fn publish(&mut self) -> bool {

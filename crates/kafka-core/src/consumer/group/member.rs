@@ -9,6 +9,7 @@ use super::event::{Action, Request, Told};
 use super::link::Link;
 use super::options::GroupOptions;
 use super::pace::Pace;
+use super::standstill::{Slept, Standstill};
 use super::state::MemberState;
 use super::story::{Ending, Story};
 use crate::error::{ConnectFailure, Error, RequestFailure};
@@ -69,8 +70,10 @@ pub(super) struct Member {
     outstanding: Option<Outstanding>,
     revocation: Option<Revocation>,
     leave_until: Option<Instant>,
-    seen_at: Instant,
+    standstill: Standstill,
     numbers: u64,
+    /// The request that was answered last.
+    answered: u64,
     actions: VecDeque<Action>,
 }
 
@@ -92,8 +95,9 @@ impl Member {
             outstanding: None,
             revocation: None,
             leave_until: None,
-            seen_at: now,
+            standstill: Standstill::new(now),
             numbers: 0,
+            answered: 0,
             actions: VecDeque::new(),
             options,
         }
@@ -159,12 +163,20 @@ impl Member {
 
     /// Whether this is the answer that is waited for.
     pub(super) fn takes(&mut self, token: u64) -> bool {
-        self.outstanding.take_if(|waiting| waiting.token == token).is_some()
+        let is_awaited = self.outstanding.take_if(|waiting| waiting.token == token).is_some();
+        self.answered = if is_awaited { token } else { self.answered };
+        is_awaited
     }
 
     /// How long the coordinator may be silent before it is asked whether another one has taken over.
     fn patience(&self) -> Duration {
         (self.options.session_timeout / 3).clamp(Duration::from_millis(500), Duration::from_secs(3))
+    }
+
+    /// How long an answer to a heartbeat is waited for. Then the next one goes over a new connection, while the session
+    /// lasts: the old one may lead nowhere, though nobody has closed it.
+    pub(super) fn heartbeat_limit(&self) -> Duration {
+        self.options.request_timeout.min(self.patience() * 2)
     }
 
     /// What follows from the time alone, under either protocol. True where the user has been away too long.
@@ -187,7 +199,7 @@ impl Member {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let heartbeat = self.heartbeat_at;
         let can_send = self.outstanding.is_none() && self.link.is_known();
-        let nap = self.seen_at + self.options.session_timeout / 4;
+        let nap = self.standstill.next_look(self.standstill_limit());
         [
             self.link.next_deadline(),
             self.outstanding.as_ref().map(|waiting| waiting.doubt_at),
@@ -203,11 +215,30 @@ impl Member {
         .min()
     }
 
-    /// True where this process itself stood still for longer than the session: what it owned is others' by now.
-    pub(super) fn overslept(&mut self, now: Instant) -> bool {
-        let slept = now.saturating_duration_since(self.seen_at);
-        self.seen_at = self.seen_at.max(now);
-        slept >= self.options.session_timeout && !self.owned.is_empty()
+    fn standstill_limit(&self) -> Duration {
+        Standstill::limit(self.options.session_timeout, self.pace.slowest())
+    }
+
+    /// Whether this process itself stood still, while it owned something.
+    pub(super) fn look_at_clock(&mut self, now: Instant) -> Slept {
+        let (limit, session) = (self.standstill_limit(), self.options.session_timeout);
+        let slept = self.standstill.look(now, limit, session, self.numbers);
+        if !self.owned.is_empty() {
+            return slept;
+        }
+        self.standstill.forget();
+        Slept::Briefly
+    }
+
+    /// The answer that is waited for would say nothing about now.
+    pub(super) fn forget_outstanding(&mut self) {
+        self.outstanding = None;
+    }
+
+    /// Until when what was fetched may be handed out, if nothing is heard from here; and how often that is to be told.
+    pub(super) fn awake_until(&self) -> (Instant, Duration) {
+        let limit = self.standstill_limit();
+        (self.standstill.awake_until(limit), limit / 4)
     }
 
     // Time, errors.
@@ -263,9 +294,15 @@ impl Member {
     }
 
     pub(super) fn heard(&mut self, now: Instant) {
-        self.link.answered();
+        self.counted_in();
         self.unexplained = 0;
         self.heartbeat_at = now + self.pace.interval(now);
+    }
+
+    /// The answer that came last is one to a member.
+    pub(super) fn counted_in(&mut self) {
+        self.link.answered();
+        self.standstill.counted_in(self.answered);
     }
 
     /// The coordinator is known. True where what was under way went to another one and is lost.
@@ -301,6 +338,7 @@ impl Member {
     /// Everything is gone, without a chance to commit.
     pub(super) fn lose_all(&mut self) {
         self.revocation = None;
+        self.standstill.forget();
         if !self.owned.is_empty() {
             let partitions = std::mem::take(&mut self.owned).into_iter().collect();
             self.tell(Told::Lost { partitions });

@@ -17,9 +17,12 @@ mod pace;
 pub(crate) mod protocol;
 #[cfg(test)]
 mod simulation;
+mod standstill;
 mod state;
 mod steps;
 mod story;
+
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -42,6 +45,9 @@ pub(crate) enum GroupEvent {
     Revoke { partitions: Vec<TopicPartition>, done: oneshot::Sender<()> },
     /// Not this member's any more, without warning: another one may be reading them. Commits are refused.
     Lost { partitions: Vec<TopicPartition> },
+    /// Until this instant what was fetched may be handed out, and told again in time. Where it passes, this process has
+    /// stood still: whether the partitions are this member's is not known until another event comes.
+    Awake { until: Instant },
     /// A rebalance is over. Comes after its `Assigned`, perhaps a little later.
     Rebalanced(Rebalance),
     /// Something went wrong and is being tried again.

@@ -205,7 +205,7 @@ impl NextGen {
     // Steps.
 
     fn heartbeat(&mut self, now: Instant) {
-        let limit = self.member.options.request_timeout.min(self.member.options.session_timeout);
+        let limit = self.member.heartbeat_limit();
         let request = self.heartbeat_request(self.say_all, self.say_all || self.say_owned);
         (self.say_all, self.say_owned) = (false, false);
         self.member.send(request, limit, now);

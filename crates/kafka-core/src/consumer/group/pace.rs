@@ -30,6 +30,11 @@ impl Pace {
         self.slowest = slowest;
     }
 
+    /// The longest pause.
+    pub(super) fn slowest(&self) -> Duration {
+        self.slowest
+    }
+
     /// The group changed.
     pub(super) fn changed(&mut self, now: Instant) {
         self.changed_at = now;

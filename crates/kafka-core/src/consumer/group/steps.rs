@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::event::{Action, Answer, Told};
 use super::member::Member;
+use super::standstill::Slept;
 use super::state::MemberState;
 use crate::error::{Error, Result};
 
@@ -59,10 +60,17 @@ pub(super) trait Steps {
         }
     }
 
-    /// A process that stood still for longer than its session is a member no more.
+    /// A process that stood still for longer than its session is a member no more; one that stood still for a while asks
+    /// at once, since the answer that may be on its way is as old as that.
     fn wake(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        if self.member_mut().overslept(now) && self.member().state() != MemberState::Leaving {
-            self.expelled(now, rng);
+        let state = self.member().state();
+        match self.member_mut().look_at_clock(now) {
+            Slept::TooLong if state != MemberState::Leaving => self.expelled(now, rng),
+            Slept::Suspiciously if matches!(state, MemberState::Stable | MemberState::Revoking) => {
+                self.member_mut().forget_outstanding();
+                self.try_again(now);
+            }
+            _ => {}
         }
     }
 

@@ -89,6 +89,14 @@ impl Bench {
         self.answer(answer);
     }
 
+    /// Lets seconds pass, awake.
+    fn pass(&mut self, seconds: u32) {
+        for _ in 0..seconds {
+            self.now += SECOND;
+            self.drain();
+        }
+    }
+
     /// Lets time pass up to the next thing that is due, once.
     fn wait(&mut self) {
         self.now = self.machine.next_deadline().unwrap().max(self.now);
@@ -343,14 +351,12 @@ fn a_frozen_coordinator_is_doubted_and_left_when_another_one_has_taken_over() {
     let mut bench = Bench::stable(Assignor::Range, &[0]);
     bench.heartbeat();
     let lookups = bench.lookups;
-    bench.now += 2 * SECOND;
-    bench.drain();
+    bench.pass(2);
     assert_eq!(bench.lookups, lookups + 1, "silence for a third of the session is suspicious");
     let sent = bench.sent.len();
     bench.found(1);
     assert_eq!(bench.sent.len(), sent, "the same one: it may still answer");
-    bench.now += 2 * SECOND;
-    bench.drain();
+    bench.pass(2);
     bench.found(2);
     assert!(matches!(bench.last(), Request::Heartbeat(_)) && bench.sent.len() > sent);
 }
@@ -372,6 +378,28 @@ fn a_process_that_stood_still_for_a_session_owns_nothing_when_it_goes_on() {
     bench.drain();
     assert!(bench.has_lost(&[0, 1]));
     assert!(matches!(bench.last(), Request::Join(_)));
+}
+
+#[test]
+fn a_process_that_stood_still_for_a_while_asks_at_once_and_holds_back_what_it_has_until_it_is_told() {
+    for (code, is_lost) in [(ErrorCode::NONE, false), (ErrorCode::UNKNOWN_MEMBER_ID, true)] {
+        let mut bench = Bench::stable(Assignor::CooperativeSticky, &[0, 1]);
+        bench.heartbeat();
+        let (old, _) = *bench.sent.last().unwrap();
+        bench.now += 4 * SECOND;
+        bench.drain();
+        let is_held_back = |bench: &Bench| bench.machine.member().awake_until().0 <= bench.now;
+        assert!(is_held_back(&bench));
+        let (asked, _) = *bench.sent.last().unwrap();
+        assert!(asked > old && matches!(bench.last(), Request::Heartbeat(_)));
+        let answer = Answer::Heartbeat(m::HeartbeatResponse::default());
+        bench.machine.handle_answer(old, Ok(answer), bench.now, &mut bench.rng);
+        bench.drain();
+        assert!(is_held_back(&bench), "that answer is from before");
+        bench.refuse(code);
+        assert_eq!(bench.has_lost(&[0, 1]), is_lost);
+        assert!(!is_held_back(&bench));
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
+
 use kafka_protocol::messages::{JoinGroupRequest, LeaveGroupRequest};
 use kafka_protocol::protocol::StrBytes;
 
@@ -17,13 +19,7 @@ impl Driver {
     pub(super) fn send(&mut self, token: u64, request: Request, limit: Duration) {
         let (cluster, coordinator) = (self.cluster.clone(), self.coordinator.clone());
         let lane = if waits_for_nobody(&request) { Lane::General } else { self.lane };
-        self.sends.spawn(async move {
-            let sent = carry(&cluster, coordinator, lane, request, limit);
-            // Connecting counts: a coordinator that takes no connection is as silent as one that does not answer.
-            let answer = tokio::time::timeout(limit, sent).await;
-            let late = || Error::Timeout { what: "a group request".into(), after: limit, last: None };
-            (token, answer.unwrap_or_else(|_| Err(late())))
-        });
+        self.sends.spawn(async move { (token, carry(&cluster, coordinator, lane, request, limit).await) });
     }
 }
 
@@ -43,7 +39,12 @@ async fn carry(
         broker: "the group's coordinator".into(),
         failure: ConnectFailure::Resolve("it is not known".into()),
     })?;
-    let connection = cluster.connect(&coordinator, lane).await?;
+    // Connecting counts: a coordinator that takes no connection is as silent as one that does not answer. The rest of the
+    // time is the connection's to watch, so that one that leads nowhere is given up with the request.
+    let until = Instant::now() + limit;
+    let late = |_| Error::Timeout { what: "reaching the coordinator".into(), after: limit, last: None };
+    let connection = timeout_at(until, cluster.connect(&coordinator, lane)).await.map_err(late)??;
+    let limit = until.saturating_duration_since(Instant::now());
     match request {
         Request::Join(request) => {
             let request = join_for(request, &connection);

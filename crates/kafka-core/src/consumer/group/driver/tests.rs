@@ -53,6 +53,7 @@ impl Reader {
                     GroupEvent::Lost { partitions } => {
                         set.send_modify(|owned| owned.retain(|mine| !partitions.contains(mine)));
                     }
+                    GroupEvent::Awake { .. } => {}
                     GroupEvent::Rebalanced(story) => told.lock().unwrap().push(story),
                     GroupEvent::Trouble(error) | GroupEvent::Failed(error) => {
                         failed.lock().unwrap().push(error.to_string());

@@ -98,6 +98,14 @@ impl Bench {
         &self.sent.last().unwrap().1
     }
 
+    /// Lets seconds pass, awake.
+    fn pass(&mut self, seconds: u32) {
+        for _ in 0..seconds {
+            self.now += SECOND;
+            self.drain();
+        }
+    }
+
     /// Lets time pass until something is sent.
     fn wait(&mut self) {
         let sent = self.sent.len();
@@ -227,8 +235,7 @@ fn a_frozen_coordinator_is_left_when_another_one_has_taken_over() {
     let mut bench = stable(&[0]);
     bench.wait();
     let (lookups, sent) = (bench.lookups, bench.sent.len());
-    bench.now += 3 * SECOND;
-    bench.drain();
+    bench.pass(3);
     assert_eq!(bench.lookups, lookups + 1);
     bench.machine.handle_coordinator(Ok(2), bench.now, &mut bench.rng);
     bench.drain();
@@ -306,6 +313,17 @@ fn a_process_that_stood_still_for_a_session_owns_nothing_when_it_goes_on() {
     bench.drain();
     assert!(bench.has_lost(&[0, 1]));
     assert_eq!(bench.last().member_epoch, 0);
+}
+
+#[test]
+fn a_process_that_stood_still_for_a_while_says_everything_at_once_and_learns_that_it_was_fenced() {
+    let mut bench = stable(&[0, 1]);
+    bench.now += 4 * SECOND;
+    bench.drain();
+    assert!(bench.machine.member().awake_until().0 <= bench.now);
+    assert_eq!(bench.owned_as_said(), Some(vec![0, 1]));
+    bench.refuse(ErrorCode::FENCED_MEMBER_EPOCH);
+    assert!(bench.has_lost(&[0, 1]));
 }
 
 #[test]
