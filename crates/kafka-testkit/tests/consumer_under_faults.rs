@@ -6,12 +6,16 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use kafka_testkit::{Program, RealKafka, Signal, binary, eventually, kcat, run, skip_without_kcat, unique};
+use kafka_testkit::{
+    FaultProxy, Program, RealKafka, Signal, binary, eventually, kcat, run, skip_without_kcat, unique,
+};
 
 const START: Duration = Duration::from_secs(40);
 const SESSION: Duration = Duration::from_secs(6);
+/// How much longer than a session a member may be without progress.
+const MORE: Duration = Duration::from_secs(5);
 
 fn fill(kafka: &RealKafka, topic: &str, numbers: std::ops::Range<u32>) {
     let lines: String = numbers.map(|number| format!("line {number}\n")).collect();
@@ -20,10 +24,23 @@ fn fill(kafka: &RealKafka, topic: &str, numbers: std::ops::Range<u32>) {
 }
 
 fn member(kafka: &RealKafka, group: &str, topic: &str) -> Program {
-    let (bootstrap, session) = (kafka.bootstrap(), format!("session.timeout.ms={}", SESSION.as_millis()));
-    let flags =
-        ["-b", &bootstrap, group, topic, "-f", "%v\\n", "--group-protocol", "classic", "-X", &session];
+    member_at(&kafka.bootstrap(), group, topic, "classic")
+}
+
+/// Under the consumer protocol the broker says how long the session is: as long (`scripts/test.sh`).
+fn member_at(bootstrap: &str, group: &str, topic: &str, protocol: &str) -> Program {
+    let session = format!("session.timeout.ms={}", SESSION.as_millis());
+    let mut flags = vec!["-b", bootstrap, group, topic, "-f", "%v\\n", "--group-protocol", protocol];
+    if protocol == "classic" {
+        flags.extend(["-X", &session]);
+    }
     Program::start("kafka-consume", flags)
+}
+
+fn fill_partition(kafka: &RealKafka, topic: &str, partition: usize, numbers: std::ops::Range<u32>) {
+    let lines: String = numbers.map(|number| format!("line {number}\n")).collect();
+    let flags = ["-P", "-b", &kafka.bootstrap(), "-t", topic, "-p", &partition.to_string()];
+    let _ = kcat(&flags, lines).expect_code(0);
 }
 
 fn numbers(output: &str) -> Vec<u32> {
@@ -178,6 +195,108 @@ fn a_group_goes_on_when_its_coordinator_is_killed() {
         consumer.signal(Signal::Terminate);
         let ended = consumer.finish(Duration::from_secs(10)).expect_code(0);
         assert_eq!(numbers(&ended.stdout).len(), 200, "{protocol}: nothing twice");
+    }
+}
+
+/// Fills until `is_enough`, a hundred lines each time; how many there are then.
+fn fill_until(
+    kafka: &RealKafka,
+    topic: &str,
+    mut count: u32,
+    limit: Duration,
+    is_enough: impl Fn() -> bool,
+) -> u32 {
+    eventually("progress", limit, || {
+        fill(kafka, topic, count..count + 100);
+        count += 100;
+        sleep(Duration::from_millis(300));
+        is_enough()
+    });
+    count
+}
+
+/// A member is cut off from its coordinator, which leads a third of the partitions as well, and another one is not: the
+/// cluster lives on, so the coordinator stays where it is and gives the member up. The other one takes over; the first one
+/// comes back when it is let through again.
+fn a_member_is_cut_off_from_its_coordinator(protocol: &str) {
+    let Some(kafka) = RealKafka::three_nodes() else { return };
+    if skip_without_kcat() {
+        return;
+    }
+    let (topic, group, proxy) = (unique("cut-off"), unique("group"), FaultProxy::start(&kafka));
+    kafka.create_topic(&topic, 6, &[]);
+    let cut_off = member_at(proxy.bootstrap(), &group, &topic, protocol);
+    let other = member_at(&kafka.bootstrap(), &group, &topic, protocol);
+    let printed = |program: &Program| numbers(&program.stdout()).len();
+    let count = fill_until(&kafka, &topic, 0, START, || printed(&cut_off) > 50 && printed(&other) > 50);
+    let all = || tally([cut_off.stdout().as_str(), other.stdout().as_str()]).len() as u32;
+
+    let node = kafka.coordinator(&group);
+    let (link, left) = (proxy.link(node), Instant::now());
+    link.freeze();
+    fill(&kafka, &topic, count..count + 600);
+    let count = count + 600;
+    eventually("the other one takes over", SESSION + MORE, || all() == count);
+    sleep((SESSION * 2).saturating_sub(left.elapsed()));
+    link.thaw();
+    let before = printed(&cut_off);
+    let count = fill_until(&kafka, &topic, count, SESSION + MORE, || printed(&cut_off) > before + 50);
+    eventually("every record", SESSION + MORE, || all() == count);
+    for member in [cut_off, other] {
+        member.signal(Signal::Terminate);
+        let _ = member.finish(Duration::from_secs(10)).expect_code(0);
+    }
+    assert_eq!(kafka.lag(&group), 0);
+}
+
+#[test]
+fn a_classic_member_cut_off_from_its_coordinator_comes_back_by_itself_and_nothing_is_skipped() {
+    a_member_is_cut_off_from_its_coordinator("classic");
+}
+
+#[test]
+fn a_member_under_the_consumer_protocol_cut_off_from_its_coordinator_comes_back_by_itself() {
+    a_member_is_cut_off_from_its_coordinator("consumer");
+}
+
+#[test]
+fn partitions_of_a_leader_in_a_black_hole_are_read_when_it_is_back_the_others_meanwhile_and_nothing_twice() {
+    let Some(kafka) = RealKafka::three_nodes() else { return };
+    if skip_without_kcat() {
+        return;
+    }
+    let (topic, proxy) = (unique("hole"), FaultProxy::start(&kafka));
+    kafka.create_topic(&topic, 3, &[]);
+    let groups = ["classic", "consumer"].map(|protocol| (protocol, unique(protocol)));
+    let members =
+        groups.each_ref().map(|(protocol, group)| member_at(proxy.bootstrap(), group, &topic, protocol));
+    fill(&kafka, &topic, 0..300);
+    eventually("the first records", START, || {
+        members.iter().all(|member| numbers(&member.stdout()).len() == 300)
+    });
+    // One that coordinates neither group: their memberships are not touched.
+    let coordinators = groups.each_ref().map(|(_, group)| kafka.coordinator(group));
+    let leaders = kafka.leaders(&topic);
+    let at = (1..=3).find(|node| !coordinators.contains(node)).expect("three nodes");
+    let partition = leaders.iter().position(|leader| *leader == Some(at)).expect("each leads one");
+
+    let link = proxy.link(at);
+    link.freeze();
+    for (other, base) in (0..3).filter(|other| *other != partition).zip([300, 400]) {
+        fill_partition(&kafka, &topic, other, base..base + 100);
+    }
+    fill_partition(&kafka, &topic, partition, 500..600);
+    let count = || members.each_ref().map(|member| numbers(&member.stdout()).len());
+    eventually("the other partitions' records", MORE, || count() == [500, 500]);
+    sleep(SESSION * 2);
+    assert_eq!(count(), [500, 500]);
+    link.thaw();
+    eventually("the rest", SESSION + MORE, || count() == [600, 600]);
+    for member in members {
+        member.signal(Signal::Terminate);
+        let ended = member.finish(Duration::from_secs(10)).expect_code(0);
+        assert!(tally([ended.stdout.as_str()]).values().all(|times| *times == 1), "nothing twice");
+        assert!(!ended.stderr.contains("lost "), "{}", ended.stderr);
     }
 }
 

@@ -78,8 +78,9 @@ fn a_producer_whose_id_was_taken_over_ends_with_1_and_says_so() {
     assert_eq!(committed(&kafka, &topic), ["a", "b"]);
 }
 
-#[test]
-fn what_was_said_to_be_committed_is_visible_once_though_the_coordinator_is_killed() {
+/// Commits every 50 lines while `trouble` happens to the coordinator of the transactional id; every line is visible once,
+/// and in order.
+fn commit_during(trouble: impl FnOnce(&RealKafka, u32)) {
     let Some(kafka) = RealKafka::three_nodes() else { return };
     let (topic, id, bootstrap) = (unique("coordinated"), unique("id"), kafka.bootstrap());
     kafka.create_topic(&topic, 1, &[]);
@@ -97,12 +98,29 @@ fn what_was_said_to_be_committed_is_visible_once_though_the_coordinator_is_kille
         number
     });
     let node = coordinator(&kafka, &id);
-    kafka.kill(node);
-    kafka.start(node);
+    trouble(&kafka, node);
     stop.store(true, Ordering::SeqCst);
     let count: usize = writer.join().expect("the writer does not panic");
     let ended = producer.finish(LIMIT).expect_code(0);
     assert!(ended.stderr.contains(&format!("committed {count} records to {topic}")), "{}", ended.stderr);
     let expected: Vec<String> = (0..count).map(|number| format!("line {number}")).collect();
     assert_eq!(committed(&kafka, &topic), expected);
+}
+
+#[test]
+fn what_was_said_to_be_committed_is_visible_once_though_the_coordinator_is_killed() {
+    commit_during(|kafka, node| {
+        kafka.kill(node);
+        kafka.start(node);
+    });
+}
+
+#[test]
+fn what_was_said_to_be_committed_is_visible_once_though_the_coordinator_is_frozen_and_thawed() {
+    commit_during(|kafka, node| {
+        kafka.freeze(node);
+        sleep(Duration::from_secs(15));
+        kafka.thaw(node);
+        sleep(Duration::from_secs(1));
+    });
 }
