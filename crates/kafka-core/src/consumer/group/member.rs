@@ -208,7 +208,7 @@ impl Member {
             (can_send && self.state.is_in_group()).then_some(heartbeat),
             (can_send && self.state == MemberState::Unjoined).then_some(self.retry_at),
             self.state.is_in_group().then_some(self.polled_at + self.options.max_poll_interval),
-            (!self.owned.is_empty()).then_some(nap),
+            self.has_something_at_stake().then_some(nap),
         ]
         .into_iter()
         .flatten()
@@ -219,15 +219,21 @@ impl Member {
         Standstill::limit(self.options.session_timeout, self.pace.slowest())
     }
 
-    /// Whether this process itself stood still, while it owned something.
+    /// Whether this process itself stood still, while it owned something or was about to.
     pub(super) fn look_at_clock(&mut self, now: Instant) -> Slept {
         let (limit, session) = (self.standstill_limit(), self.options.session_timeout);
         let slept = self.standstill.look(now, limit, session, self.numbers);
-        if !self.owned.is_empty() {
+        if self.has_something_at_stake() {
             return slept;
         }
         self.standstill.forget();
         Slept::Briefly
+    }
+
+    /// Whether a standstill would matter: others may have what is owned by now, or what an answer says that has come
+    /// meanwhile.
+    fn has_something_at_stake(&self) -> bool {
+        !self.owned.is_empty() || self.outstanding.is_some()
     }
 
     /// The answer that is waited for would say nothing about now.

@@ -14,7 +14,7 @@ pub(super) enum Slept {
     TooLong,
 }
 
-/// A member's own clock. It is to be looked at every half [`limit`](Self::limit) while partitions are owned.
+/// A member's own clock. It is to be looked at every half [`limit`](Self::limit) while a standstill would matter.
 #[derive(Debug)]
 pub(super) struct Standstill {
     seen_at: Instant,

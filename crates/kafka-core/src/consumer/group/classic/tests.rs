@@ -381,6 +381,35 @@ fn a_process_that_stood_still_for_a_session_owns_nothing_when_it_goes_on() {
 }
 
 #[test]
+fn what_a_join_brought_during_a_standstill_of_a_session_is_not_taken() {
+    let mut bench = Bench::new(&[Assignor::Range]);
+    bench.found(1);
+    let asked = bench.sent.len();
+    bench.now += 7 * SECOND;
+    let joined = m::JoinGroupResponse::default()
+        .with_generation_id(1)
+        .with_protocol_name(Some(text("range")))
+        .with_member_id(text("me"));
+    bench.answer(Answer::Join(joined));
+    assert!(matches!(bench.last(), Request::Join(_)) && bench.sent.len() == asked + 1);
+}
+
+#[test]
+fn a_join_may_wait_for_longer_than_a_session() {
+    let mut bench = Bench::new(&[Assignor::Range]);
+    bench.found(1);
+    let sent = bench.sent.len();
+    let until = bench.now + 20 * SECOND;
+    while bench.now < until {
+        bench.wait();
+        bench.found(1);
+    }
+    assert_eq!(bench.sent.len(), sent);
+    bench.join(1, Assignor::Range, &[0]);
+    assert_eq!(bench.state(), MemberState::Stable);
+}
+
+#[test]
 fn a_process_that_stood_still_for_a_while_asks_at_once_and_holds_back_what_it_has_until_it_is_told() {
     for (code, is_lost) in [(ErrorCode::NONE, false), (ErrorCode::UNKNOWN_MEMBER_ID, true)] {
         let mut bench = Bench::stable(Assignor::CooperativeSticky, &[0, 1]);

@@ -316,6 +316,16 @@ fn a_process_that_stood_still_for_a_session_owns_nothing_when_it_goes_on() {
 }
 
 #[test]
+fn what_a_join_brought_during_a_standstill_of_a_session_is_not_taken() {
+    let mut bench = Bench::new(GroupProtocol::Consumer, None).named();
+    let id = bench.last().member_id.clone();
+    bench.now += 7 * SECOND;
+    bench.beat(4, Some(&[0, 1]));
+    assert!(bench.told.iter().all(|told| !matches!(told, Told::Assigned { .. })), "{:?}", bench.told);
+    assert!(bench.last().member_epoch == 0 && bench.last().member_id != id);
+}
+
+#[test]
 fn a_process_that_stood_still_for_a_while_says_everything_at_once_and_learns_that_it_was_fenced() {
     let mut bench = stable(&[0, 1]);
     bench.now += 4 * SECOND;
