@@ -18,6 +18,8 @@ struct Printing {
     offset: i64,
     number: u32,
     excused: bool,
+    /// Its member had been frozen, and had heard of nothing since.
+    dazed: bool,
 }
 
 /// All that the members of a storm printed.
@@ -77,7 +79,10 @@ impl Account {
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let again: usize = self.records.values().map(|printings| printings.len() - 1).sum();
-        write!(f, "{} records printed, {again} printings more, all excused or named", self.records.len())
+        let is_dazed = |(_, printing): &&(usize, Printing)| printing.dazed && printing.excused;
+        let dazed = self.records.values().flatten().filter(is_dazed).count();
+        write!(f, "{} records printed, {again} printings more, all excused or named; ", self.records.len())?;
+        write!(f, "{dazed} by members that had been frozen and did not know yet what came of it")
     }
 }
 
@@ -93,7 +98,7 @@ fn printings(said: &[Said]) -> Vec<Printing> {
             Said::Record { partition, offset, number } => {
                 let (partition, offset, number) = (*partition, *offset, *number);
                 open.push(all.len());
-                all.push(Printing { partition, offset, number, excused: is_dazed });
+                all.push(Printing { partition, offset, number, excused: is_dazed, dazed: is_dazed });
             }
             Said::Committed(offsets) => {
                 is_dazed = false;
