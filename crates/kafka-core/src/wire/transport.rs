@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -48,6 +49,11 @@ impl Transport {
 /// How long an address may stay silent before the next one of the name is tried beside it (RFC 8305, section 8).
 const HEAD_START: Duration = Duration::from_millis(250);
 
+/// How long a connection may be idle before it is probed, how long each probe may take, and how many may be lost.
+const IDLE: Duration = Duration::from_secs(20);
+const PROBE_PAUSE: Duration = Duration::from_secs(5);
+const PROBES: u32 = 4;
+
 /// Looks the name up, anew each time, and connects to the first of its addresses that answers; all within `limit`.
 pub(crate) async fn connect_tcp(address: &Address, limit: Duration) -> Result<TcpStream, ConnectFailure> {
     let connected = timeout(limit, async {
@@ -68,8 +74,7 @@ async fn connect_first(addresses: Vec<SocketAddr>) -> Result<TcpStream, ConnectF
         tokio::select! {
             Some(outcome) = tried.join_next() => match outcome.unwrap_or_else(|error| Err(error.into())) {
                 Ok(stream) => {
-                    // Requests leave as soon as they are complete; batching happens above.
-                    stream.set_nodelay(true).map_err(|error| ConnectFailure::Tcp(error.to_string()))?;
+                    set_up(&stream).map_err(|error| ConnectFailure::Tcp(error.to_string()))?;
                     return Ok(stream);
                 }
                 Err(error) => (last, next_at) = (ConnectFailure::Tcp(plain_words(&error)), Instant::now()),
@@ -83,6 +88,16 @@ async fn connect_first(addresses: Vec<SocketAddr>) -> Result<TcpStream, ConnectF
             else => return Err(last),
         }
     }
+}
+
+fn set_up(stream: &TcpStream) -> std::io::Result<()> {
+    // Requests leave as soon as they are complete; batching happens above.
+    stream.set_nodelay(true)?;
+    // A request may rightly wait for minutes (JoinGroup), and what stands in between may forget the connection meanwhile:
+    // the other end's system is asked whether it is still there. It answers for a broker that is frozen.
+    SockRef::from(stream).set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(IDLE).with_interval(PROBE_PAUSE).with_retries(PROBES),
+    )
 }
 
 fn plain_words(error: &std::io::Error) -> String {
@@ -196,6 +211,13 @@ mod tests {
         let connected = connect_first(vec![dead().await, silent, living]).await.unwrap();
         assert_eq!(connected.peer_addr().unwrap(), living);
         assert!(started.elapsed() < LIMIT, "it waited for the silent one");
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_probed() {
+        let (_listener, living) = alive().await;
+        let connected = connect_first(vec![living]).await.unwrap();
+        assert!(SockRef::from(&connected).keepalive().unwrap());
     }
 
     #[tokio::test]
