@@ -19,8 +19,9 @@ pub(crate) struct Context {
     pub(crate) session: Session,
     pub(crate) admin: Admin,
     pub(crate) format: Format,
-    /// Whether documents come again and again: then each time is one line of `-o jsonl`.
-    watching: Cell<bool>,
+    /// Whether it goes on until the user stops it, which is then its regular end. Documents come again and again: each time
+    /// is one line of `-o jsonl`.
+    until_stopped: Cell<bool>,
 }
 
 /// `--watch`.
@@ -36,25 +37,35 @@ impl Context {
     pub(crate) fn start(connection: &ConnectionArgs, format: Format) -> Result<Self> {
         let session = connection.start()?;
         let admin = Admin::new(session.client.cluster().clone(), session.timeout);
-        Ok(Self { session, admin, format, watching: Cell::new(false) })
+        Ok(Self { session, admin, format, until_stopped: Cell::new(false) })
     }
 
     /// Runs a command to its end, or until the user stops it. What keeps it waiting is said on stderr.
     pub(crate) fn run(&self, command: impl Future<Output = Result<Exit>>) -> Result<Exit> {
         self.session.say_trouble(self.admin.watch_trouble());
         self.session.runtime.block_on(async {
+            let mut command = std::pin::pin!(command);
             tokio::select! {
-                // First: a command that ends well on Ctrl-C says so itself.
                 biased;
-                done = command => done,
-                () = self.session.stop.requested() => Err(Failure::new(Exit::Failed, "interrupted").into()),
+                done = &mut command => done,
+                // Who goes on until then hears of it as well, perhaps a moment later.
+                () = self.session.stop.requested() => if self.until_stopped.get() {
+                    command.await
+                } else {
+                    Err(Failure::new(Exit::Failed, "interrupted").into())
+                },
             }
         })
     }
 
+    /// From now on the command listens for the user's wish to stop itself, and ends well then.
+    pub(crate) fn go_on_until_stopped(&self) {
+        self.until_stopped.set(true);
+    }
+
     /// Writes documents to stdout in the form that `-o` asks for.
     pub(crate) fn show<D: Serialize>(&self, documents: &[D], view: impl FnOnce() -> View) -> Result<()> {
-        if self.watching.get() && self.format == Format::Jsonl {
+        if self.until_stopped.get() && self.format == Format::Jsonl {
             return self.show_one(&documents, view);
         }
         show(self.format, documents, view)
@@ -73,7 +84,7 @@ impl Context {
         mut tick: impl AsyncFnMut() -> Result<Exit>,
     ) -> Result<Exit> {
         let Some(pause) = args.watch else { return tick().await };
-        self.watching.set(true);
+        self.go_on_until_stopped();
         let redraw = !self.format.is_for_programs() && std::io::stdout().is_terminal();
         loop {
             if redraw {

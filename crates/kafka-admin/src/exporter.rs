@@ -21,6 +21,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 pub(crate) async fn serve(context: &Context, address: &str, groups: &[String], age: bool) -> Result<Exit> {
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("--prometheus-listen {address}"))?;
+    context.go_on_until_stopped();
     note(&format!("serving http://{}/metrics", listener.local_addr()?));
     loop {
         let stream = tokio::select! {
