@@ -61,8 +61,8 @@ pub(crate) fn total(partitions: &[PartitionLag]) -> i64 {
 pub(crate) type Lags = BTreeMap<String, Result<Vec<PartitionLag>, Error>>;
 
 /// How far groups are behind in every partition that they committed an offset of: one question per coordinator, and one
-/// per leader. With the first failure to learn the end of a partition that is there.
-pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)]) -> (Lags, Option<Error>) {
+/// per leader. The first failure to learn the end of a partition that is there is said and counted.
+pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)], tally: &mut Tally) -> Lags {
     let of = |share: bool| {
         let chosen = groups.iter().filter(move |(_, kind)| (*kind == GroupKind::Share) == share);
         chosen.map(|(id, _)| id.clone()).collect::<Vec<_>>()
@@ -72,6 +72,7 @@ pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)]) -> (
     let offsets = committed.iter().filter_map(|outcome| outcome.result.as_ref().ok());
     let keys: BTreeSet<_> = offsets.flat_map(|offsets| offsets.keys().cloned()).collect();
     let (ends, failed) = ends(context, keys).await;
+    tally.fail_if(failed);
     let lag = |(key, committed): (TopicPartition, kafka_core::admin::CommittedOffset)| {
         let end = ends.get(&key).copied();
         PartitionLag {
@@ -84,11 +85,10 @@ pub(crate) async fn lags(context: &Context, groups: &[(String, GroupKind)]) -> (
             metadata: committed.metadata,
         }
     };
-    let lags = committed
+    committed
         .into_iter()
         .map(|outcome| (outcome.key, outcome.result.map(|offsets| offsets.into_iter().map(lag).collect())))
-        .collect();
-    (lags, failed)
+        .collect()
 }
 
 /// The ends of partitions. Those of topics that are gone are left out; a partition without a leader is a failure at once

@@ -26,6 +26,13 @@ impl Tally {
         self.add(exit::report(&error.into()));
     }
 
+    /// The same, where there is an error.
+    pub(crate) fn fail_if(&mut self, error: Option<impl Into<anyhow::Error>>) {
+        if let Some(error) = error {
+            self.fail(error);
+        }
+    }
+
     /// The code that fits.
     pub(crate) fn exit(&self) -> Exit {
         self.failed.unwrap_or(Exit::Done)

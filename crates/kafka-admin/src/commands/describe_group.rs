@@ -94,11 +94,10 @@ async fn show(args: &Args, context: &Context, trends: &mut Trends) -> Result<Exi
         }
     }
     let wanted: Vec<_> = groups.iter().map(|group| (group.id.clone(), group.kind)).collect();
-    let (mut lags, failed) = group_state::lags(context, &wanted).await;
-    failed.into_iter().for_each(|error| tally.fail(error));
+    let mut lags = group_state::lags(context, &wanted, &mut tally).await;
     // Without the permission to read the topics the ages stay open; what is asked for is the group.
     let failed = group_state::add_ages(context, &mut lags).await;
-    failed.filter(|error| error.kind() != ErrorKind::Denied).into_iter().for_each(|error| tally.fail(error));
+    tally.fail_if(failed.filter(|error| error.kind() != ErrorKind::Denied));
     let now = Instant::now();
     let mut documents = Vec::new();
     for group in groups {

@@ -132,7 +132,7 @@ async fn look_around(context: &Context, topics: &[Arc<Topic>], tally: &mut Tally
         sizes(context),
         readers(context),
     );
-    early.or(late).into_iter().for_each(|error| tally.fail(error));
+    tally.fail_if(early.or(late));
     let (eligible, sizes, readers) = (eligible.ok(), sizes.ok(), readers.ok());
     Around { earliest, latest, configs, eligible, sizes, readers }
 }

@@ -2,11 +2,9 @@
 
 use anyhow::Result;
 use kafka_cli::Exit;
-use kafka_cli::time::format_time;
 
-use crate::commands::renew_token::TokenArgs;
+use crate::commands::renew_token::{TokenArgs, report_end};
 use crate::context::Context;
-use crate::report::{Done, Report};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -16,11 +14,6 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let (hmac, period) = args.token.read()?;
-    let mut report = Report::default();
-    let result = context.admin.expire_token(hmac.into(), period).await;
-    report.add(
-        "token",
-        result.map(|end| Done::new("expired", format!("the token ends at {}", format_time(end)))),
-    );
-    report.finish(context)
+    let end = context.admin.expire_token(hmac.into(), period).await;
+    report_end(context, end, "expired", "the token ends at")
 }

@@ -81,10 +81,9 @@ pub(crate) async fn measure(
     } else {
         named(context, names, tally).await
     };
-    let (mut lags, failed) = group_state::lags(context, &wanted).await;
-    failed.into_iter().for_each(|error| tally.fail(error));
+    let mut lags = group_state::lags(context, &wanted, tally).await;
     if age {
-        group_state::add_ages(context, &mut lags).await.into_iter().for_each(|error| tally.fail(error));
+        tally.fail_if(group_state::add_ages(context, &mut lags).await);
     }
     let mut found = Vec::new();
     for (group, partitions) in lags {

@@ -56,9 +56,7 @@ async fn show(args: &Args, context: &Context) -> Result<Exit> {
     let mut lags = Lags::new();
     if !args.no_lag {
         let wanted: Vec<_> = groups.iter().map(|group| (group.id.clone(), group.kind)).collect();
-        let (found, failed) = group_state::lags(context, &wanted).await;
-        failed.into_iter().for_each(|error| tally.fail(error));
-        lags = found;
+        lags = group_state::lags(context, &wanted, &mut tally).await;
     }
     let rows: Vec<_> = groups.into_iter().map(|group| row(group, &mut lags, &mut tally)).collect();
     context.show(&rows, || View::table(table(&rows)).named(rows.iter().map(|row| row.group.clone())))?;

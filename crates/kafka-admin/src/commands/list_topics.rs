@@ -79,7 +79,7 @@ async fn add_details(topics: &[Arc<Topic>], rows: &mut [Row], context: &Context,
         offsets(context, topics, OffsetSpec::Latest),
         sizes(context),
     );
-    early.or(late).into_iter().for_each(|error| tally.fail(error));
+    tally.fail_if(early.or(late));
     let sizes = sizes.unwrap_or_else(|error| {
         tally.fail(error);
         BTreeMap::new()

@@ -44,11 +44,18 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let (hmac, period) = args.token.read()?;
+    let end = context.admin.renew_token(hmac.into(), period).await;
+    report_end(context, end, "renewed", "the token lasts until")
+}
+
+/// Says when a token ends, in milliseconds since 1970, after `words`.
+pub(crate) fn report_end(
+    context: &Context,
+    end: kafka_core::Result<i64>,
+    status: &'static str,
+    words: &str,
+) -> Result<Exit> {
     let mut report = Report::default();
-    let result = context.admin.renew_token(hmac.into(), period).await;
-    report.add(
-        "token",
-        result.map(|end| Done::new("renewed", format!("the token lasts until {}", format_time(end)))),
-    );
+    report.add("token", end.map(|end| Done::new(status, format!("{words} {}", format_time(end)))));
     report.finish(context)
 }

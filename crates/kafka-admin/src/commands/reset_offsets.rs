@@ -144,18 +144,21 @@ fn read_file(text: &str) -> Result<BTreeMap<TopicPartition, Target>> {
     let mut targets = BTreeMap::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let fields: Vec<_> = line.split(',').map(|field| field.trim().trim_matches('"')).collect();
-        if let Some(named) = Some(&fields).filter(|_| number == 0).and_then(|fields| header(fields)) {
+        if number == 0
+            && let Some(named) = header(&fields)
+        {
             columns = named;
             continue;
         }
-        let [topic, partition, offset] = columns.map(|column| fields.get(column).copied());
-        let numbers =
-            partition.and_then(|p| p.parse().ok()).zip(offset.and_then(|offset| offset.parse().ok()));
-        let Some((topic, (partition, offset))) = topic.zip(numbers) else {
-            let message = format!("--from-file, line {}: write TOPIC,PARTITION,OFFSET", number + 1);
-            return Err(Failure::usage(message).into());
+        let read = || {
+            let [topic, partition, offset] = columns.map(|column| fields.get(column).copied());
+            let key = TopicPartition::new(topic?, partition?.parse().ok()?);
+            Some((key, Place::Offset(offset?.parse().ok()?)))
         };
-        targets.insert(TopicPartition::new(topic, partition), Target::Place(Place::Offset(offset)));
+        let (key, place) = read().ok_or_else(|| {
+            Failure::usage(format!("--from-file, line {}: write TOPIC,PARTITION,OFFSET", number + 1))
+        })?;
+        targets.insert(key, Target::Place(place));
     }
     Ok(targets)
 }
