@@ -4,9 +4,8 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::thread;
 
+use common::assert_all_right;
 use kafka_testkit::{RealKafka, repository};
 
 const TOOLS: [&str; 16] = [
@@ -49,21 +48,12 @@ fn flags(help: &str) -> BTreeSet<String> {
 fn every_flag_of_apaches_tools_stands_in_the_table_of_commands() {
     let Some(kafka) = RealKafka::one_node() else { return };
     let table = std::fs::read_to_string(repository().join("docs/commands.md")).unwrap();
-    let (next, missing) = (Mutex::new(TOOLS.iter()), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while let Some(tool) = { next.lock().unwrap().next() } {
-                    let ended = kafka.tool(tool, &["--help"], "");
-                    let found = flags(&format!("{}{}", ended.stdout, ended.stderr));
-                    assert!(!found.is_empty(), "{tool} says nothing of itself");
-                    let unknown = found.iter().filter(|flag| !CONNECTION.contains(&flag.as_str()));
-                    let unknown = unknown.filter(|flag| !table.contains(flag.as_str()));
-                    missing.lock().unwrap().extend(unknown.map(|flag| format!("{tool} {flag}")));
-                }
-            });
-        }
+    assert_all_right(&TOOLS, |tool| {
+        let ended = kafka.tool(tool, &["--help"], "");
+        let found = flags(&format!("{}{}", ended.stdout, ended.stderr));
+        assert!(!found.is_empty(), "{tool} says nothing of itself");
+        let unknown = found.iter().filter(|flag| !CONNECTION.contains(&flag.as_str()));
+        let unknown = unknown.filter(|flag| !table.contains(flag.as_str()));
+        unknown.map(|flag| format!("docs/commands.md leaves out {tool} {flag}")).collect()
     });
-    let missing = missing.into_inner().unwrap();
-    assert!(missing.is_empty(), "docs/commands.md leaves out {missing:#?}");
 }

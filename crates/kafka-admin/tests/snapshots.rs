@@ -7,24 +7,14 @@ mod common;
 use std::net::TcpListener;
 use std::path::Path;
 
-use common::LIMIT;
-use kafka_testkit::{Program, run};
+use common::{LIMIT, commands};
+use kafka_testkit::{Program, check_snapshot, run};
 
 const FORMATS: [&str; 7] = ["table", "wide", "json", "jsonl", "yaml", "csv", "name"];
 
-/// Compares with the stored text, or stores it.
 fn check(name: &str, text: &str) -> Result<(), String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name).with_extension("txt");
-    if std::env::var_os("KAFKA_UPDATE_SNAPSHOTS").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
-        return Ok(());
-    }
-    let stored = std::fs::read_to_string(&path).unwrap_or_default();
-    if stored == text {
-        return Ok(());
-    }
-    Err(format!("{name} (KAFKA_UPDATE_SNAPSHOTS=1 accepts it)\n--- stored\n{stored}\n--- now\n{text}\n"))
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    check_snapshot(&folder.join(name).with_extension("txt"), text)
 }
 
 fn expect_all(results: impl IntoIterator<Item = Result<(), String>>) {
@@ -35,12 +25,9 @@ fn expect_all(results: impl IntoIterator<Item = Result<(), String>>) {
 #[test]
 fn the_help_of_every_command_is_as_stored() {
     let help = |arguments: &[&str]| run("kafka-admin", arguments, "", LIMIT).expect_code(0).stdout;
-    let all = help(&["--help"]);
-    let (_, listed) = all.split_once("Topics:").unwrap();
-    let (listed, _) = listed.split_once("\nOptions:").unwrap();
-    let names = listed.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
-    let of_each = names.map(|name| check(&format!("help/{name}"), &help(&[name, "--help"])));
-    expect_all(of_each.chain([check("help/kafka-admin", &all)]));
+    let names = commands();
+    let of_each = names.iter().map(|name| check(&format!("help/{name}"), &help(&[name, "--help"])));
+    expect_all(of_each.chain([check("help/kafka-admin", &help(&["--help"]))]));
 }
 
 /// The embedded broker with a topic, records and a group, and what differs from run to run replaced.

@@ -101,8 +101,7 @@ fn links_that_break_in_the_middle_of_a_frame_lose_and_repeat_nothing() {
         link.add(Rule::TruncateEvery { api, nth: 3 });
     }
     let lines: String = (0..2_000).map(|number| format!("{number}\n")).collect();
-    let sent = tool("kafka-produce", &link, &["t", "--raw", "-X", "batch.size=500"], &lines);
-    assert!(sent.expect_code(0).stderr.contains("2,000") || !stored(&broker).is_empty());
+    let _ = tool("kafka-produce", &link, &["t", "--raw", "-X", "batch.size=500"], &lines).expect_code(0);
     assert_eq!(stored(&broker), lines.lines().collect::<Vec<_>>());
     let small = ["--no-group", "t", "--exit", "-f", "%v\\n", "-X", "max.partition.fetch.bytes=500"];
     let read = tool("kafka-consume", &link, &small, "").expect_code(0);

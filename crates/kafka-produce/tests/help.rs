@@ -1,20 +1,14 @@
-//! What `--help` says, held as text: a change of the command line is seen in review.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+//! `--help`, word for word. `KAFKA_UPDATE_SNAPSHOTS=1` writes what is printed now to `tests/snapshots`; `git diff` then
+//! shows what changed.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::time::Duration;
 
-use kafka_testkit::run;
+use kafka_testkit::{check_snapshot, run};
 
 #[test]
-fn the_help_is_the_one_in_help_txt() {
-    let said = run("kafka-produce", ["--help"], "", Duration::from_secs(30)).expect_code(0).stdout;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help.txt");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &said).unwrap();
-    }
-    assert!(
-        said == std::fs::read_to_string(&path).unwrap_or_default(),
-        "tests/help.txt is not what --help says; write it with: UPDATE_DOCS=1 cargo test -p kafka-produce --test help"
-    );
+fn the_help_is_as_stored() {
+    let now = run("kafka-produce", ["--help"], "", Duration::from_secs(30)).expect_code(0).stdout;
+    check_snapshot(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/help.txt"), &now).unwrap();
 }

@@ -13,9 +13,11 @@ mod cluster;
 mod document;
 mod either;
 pub mod hostile;
+pub mod ordeal;
 mod program;
 mod proxy;
 mod signal;
+mod snapshot;
 mod terminal;
 mod wait;
 
@@ -25,5 +27,6 @@ pub use either::{EitherKafka, skip_without_apache_tools};
 pub use program::{Finished, Program, binary, repository, run};
 pub use proxy::{FaultProxy, Link, Rule, api};
 pub use signal::Signal;
+pub use snapshot::check_snapshot;
 pub use terminal::Terminal;
 pub use wait::{eventually, unique};

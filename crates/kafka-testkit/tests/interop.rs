@@ -113,6 +113,14 @@ fn as_apache_prints(record: &Value) -> String {
     format!("{headers}\t{}\t{}", text(&record["key"]), text(&record["value"]))
 }
 
+/// What others write with a codec: a long value with headers, then a tombstone. The value, and both records as we read
+/// them.
+fn foreign(codec: &str) -> (String, [Value; 2]) {
+    let value = format!("{codec} {}", "xyz ".repeat(60));
+    let long = json!({"key": "key", "value": value, "headers": [["b", "1"], ["a", "2"], ["b", "3"]]});
+    (value, [long, json!({"key": codec, "value": null, "headers": []})])
+}
+
 #[test]
 fn we_read_what_kcat_wrote() {
     let Some(kafka) = kafka() else { return };
@@ -124,11 +132,10 @@ fn we_read_what_kcat_wrote() {
     for codec in CODECS {
         let flags = ["-P", "-b", kafka.bootstrap(), "-t", &topic, "-z", codec];
         let send = |more: &[&str], input: String| kcat(&[&flags[..], more].concat(), input).expect_code(0);
-        let value = format!("{codec} {}", "xyz ".repeat(60));
+        let (value, read) = foreign(codec);
         let _ = send(&["-k", "key", "-H", "b=1", "-H", "a=2", "-H", "b=3"], format!("{value}\n"));
         let _ = send(&["-Z", "-K", ":"], format!("{codec}:\n"));
-        expected.push(json!({"key": "key", "value": value, "headers": [["b", "1"], ["a", "2"], ["b", "3"]]}));
-        expected.push(json!({"key": codec, "value": null, "headers": []}));
+        expected.extend(read);
     }
     assert_eq!(consume_ours(&kafka, &topic), expected);
 }
@@ -143,11 +150,10 @@ fn we_read_what_apaches_console_producer_wrote() {
         let properties = properties.iter().flat_map(|property| ["--property", property]);
         let flags = ["--topic", &topic, "--compression-codec", codec];
         let arguments: Vec<&str> = flags.into_iter().chain(properties).collect();
-        let value = format!("{codec} {}", "xyz ".repeat(60));
+        let (value, read) = foreign(codec);
         let input = format!("b:1,a:2,b:3\tkey\t{value}\nNULL\t{codec}\tNULL\n");
         let _ = kafka.tool("console-producer", &arguments, input).expect_code(0);
-        expected.push(json!({"key": "key", "value": value, "headers": [["b", "1"], ["a", "2"], ["b", "3"]]}));
-        expected.push(json!({"key": codec, "value": null, "headers": []}));
+        expected.extend(read);
     }
     assert_eq!(consume_ours(&kafka, &topic), expected);
 }

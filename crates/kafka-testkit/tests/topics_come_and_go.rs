@@ -9,6 +9,11 @@ use kafka_testkit::{Program, RealKafka, Signal, kcat, skip_without_kcat, unique}
 /// Brokers look for topics that match a member's pattern every ten seconds or so.
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// A broker, where kcat is here to write to it.
+fn kafka() -> Option<RealKafka> {
+    if skip_without_kcat() { None } else { RealKafka::one_node() }
+}
+
 /// One reader of each kind.
 struct Readers(Vec<(&'static str, Program)>);
 
@@ -55,10 +60,7 @@ fn send(kafka: &RealKafka, topic: &str, partition: u32, value: &str) -> String {
 
 #[test]
 fn topics_that_match_the_pattern_are_read_when_they_appear() {
-    let Some(kafka) = RealKafka::one_node() else { return };
-    if skip_without_kcat() {
-        return;
-    }
+    let Some(kafka) = kafka() else { return };
     let prefix = unique("matched");
     let (first, second, other) = (format!("{prefix}-a"), format!("{prefix}-b"), format!("not-{prefix}-c"));
     kafka.create_topic(&first, 1, &[]);
@@ -78,10 +80,7 @@ fn topics_that_match_the_pattern_are_read_when_they_appear() {
 
 #[test]
 fn partitions_that_are_added_are_read_from_their_first_record() {
-    let Some(kafka) = RealKafka::one_node() else { return };
-    if skip_without_kcat() {
-        return;
-    }
+    let Some(kafka) = kafka() else { return };
     let topic = unique("grown");
     kafka.create_topic(&topic, 1, &[]);
     let mut readers = Readers::start(&kafka, &[&topic]);
@@ -97,10 +96,7 @@ fn partitions_that_are_added_are_read_from_their_first_record() {
 
 #[test]
 fn a_topic_that_is_deleted_and_created_anew_is_read_from_its_first_record() {
-    let Some(kafka) = RealKafka::one_node() else { return };
-    if skip_without_kcat() {
-        return;
-    }
+    let Some(kafka) = kafka() else { return };
     let topic = unique("anew");
     kafka.create_topic(&topic, 1, &[]);
     let mut readers = Readers::start(&kafka, &[&topic]);

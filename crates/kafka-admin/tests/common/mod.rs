@@ -1,6 +1,8 @@
 //! How these tests run `kafka-admin`, and how they read what Apache's tools say.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
 use kafka_testkit::{Finished, RealKafka, run};
@@ -50,4 +52,31 @@ pub(crate) fn assert_holds(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
     }
+}
+
+/// The names of all commands, as `--help` lists them.
+pub(crate) fn commands() -> Vec<String> {
+    let help = said(run("kafka-admin", ["--help"], "", LIMIT));
+    let (_, listed) = help.split_once("Topics:").expect("the first heading of the list");
+    let (listed, _) = listed.split_once("\nOptions:").expect("what follows the list");
+    let names = listed.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// Judges each of these, several at a time, and fails with all that is wrong.
+#[track_caller]
+pub(crate) fn assert_all_right<T: Sync>(items: &[T], judge: impl Fn(&T) -> Vec<String> + Sync) {
+    let (next, wrong) = (Mutex::new(items.iter()), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(item) = { next.lock().expect("nobody panics with it").next() } {
+                    let found = judge(item);
+                    wrong.lock().expect("nobody panics with it").extend(found);
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().expect("nobody panicked with it");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
