@@ -12,7 +12,7 @@ use kafka_protocol::messages::add_partitions_to_txn_response::{
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve};
-use crate::auth::acl::{Access, Operation, Resource};
+use crate::auth::acl::{Access, Operation};
 use crate::cluster::Cluster;
 use crate::txn::{Now, Producer};
 
@@ -53,8 +53,7 @@ impl Serve for AddPartitionsToTxnRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        topics.map(|topic| Access::new(Operation::Write, Resource::Topic, &topic)).collect()
+        Access::to_topics(Operation::Write, self.topics(cluster))
     }
 }
 

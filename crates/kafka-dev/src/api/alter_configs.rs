@@ -7,7 +7,7 @@ use kafka_protocol::messages::alter_configs_request::{AlterConfigsRequest, Alter
 use kafka_protocol::messages::alter_configs_response::{AlterConfigsResourceResponse, AlterConfigsResponse};
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Call, Serve, describe_configs, text};
+use super::{Call, Serve, describe_configs, told};
 use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::topic::Topic;
 use crate::cluster::{Cluster, Refusal};
@@ -26,7 +26,7 @@ impl Serve for AlterConfigsRequest {
     }
 
     fn refuse(&self, _version: i16, error: ResponseError) -> AlterConfigsResponse {
-        let refusal = Refusal::new(error, error.to_string());
+        let refusal = error.into();
         let results = self.resources.iter().map(|resource| result(resource, Some(&refusal)));
         AlterConfigsResponse::default().with_responses(results.collect())
     }
@@ -67,9 +67,10 @@ pub(super) fn topic<'a>(cluster: &'a Cluster, kind: i8, name: &str) -> Result<&'
 }
 
 fn result(resource: &AlterConfigsResource, refusal: Option<&Refusal>) -> AlterConfigsResourceResponse {
+    let (code, message) = told(refusal);
     AlterConfigsResourceResponse::default()
-        .with_error_code(refusal.map_or(0, |refusal| refusal.error.code()))
-        .with_error_message(refusal.map(|refusal| text(&refusal.message)))
+        .with_error_code(code)
+        .with_error_message(message)
         .with_resource_type(resource.resource_type)
         .with_resource_name(resource.resource_name.clone())
 }

@@ -9,7 +9,7 @@ use kafka_protocol::messages::alter_partition_reassignments_response::{
 };
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Call, Serve, text};
+use super::{Call, Serve, text, told};
 use crate::auth::acl::{Access, Operation};
 use crate::cluster::{Cluster, Refusal};
 
@@ -22,7 +22,7 @@ impl Serve for AlterPartitionReassignmentsRequest {
             let topics = self.topics.iter().map(|topic| {
                 let partitions = topic.partitions.iter().map(|partition| {
                     let done = reassign(&mut cluster, &topic.name, partition);
-                    result(partition.partition_index, done.err())
+                    result(partition.partition_index, done.err().as_ref())
                 });
                 let partitions = partitions.collect();
                 ReassignableTopicResponse::default().with_name(topic.name.clone()).with_partitions(partitions)
@@ -46,19 +46,17 @@ impl Serve for AlterPartitionReassignmentsRequest {
 
 fn reassign(cluster: &mut Cluster, topic: &str, asked: &ReassignablePartition) -> Result<(), Refusal> {
     let known = cluster.topics.get(topic).and_then(|topic| topic.partition(asked.partition_index));
-    if known.is_none() {
-        let error = ResponseError::UnknownTopicOrPartition;
-        return Err(Refusal::new(error, error.to_string()));
-    }
+    known.ok_or(ResponseError::UnknownTopicOrPartition)?;
     let replicas = asked.replicas.as_ref().ok_or_else(|| {
         Refusal::new(ResponseError::NoReassignmentInProgress, "No partition reassignment is in progress.")
     })?;
     cluster.reassign(topic, asked.partition_index, replicas.iter().map(|id| id.0).collect())
 }
 
-fn result(index: i32, refusal: Option<Refusal>) -> ReassignablePartitionResponse {
+fn result(index: i32, refusal: Option<&Refusal>) -> ReassignablePartitionResponse {
+    let (code, message) = told(refusal);
     ReassignablePartitionResponse::default()
         .with_partition_index(index)
-        .with_error_code(refusal.as_ref().map_or(0, |refusal| refusal.error.code()))
-        .with_error_message(refusal.map(|refusal| text(refusal.message)))
+        .with_error_code(code)
+        .with_error_message(message)
 }

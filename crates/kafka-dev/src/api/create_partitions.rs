@@ -7,8 +7,8 @@ use kafka_protocol::messages::create_partitions_response::{
 };
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Call, Serve, text};
-use crate::auth::acl::{Access, Operation, Resource};
+use super::{Call, Serve, told};
+use crate::auth::acl::{Access, Operation};
 use crate::cluster::{Cluster, Refusal};
 
 impl Serve for CreatePartitionsRequest {
@@ -27,7 +27,7 @@ impl Serve for CreatePartitionsRequest {
     }
 
     fn refuse(&self, _version: i16, error: ResponseError) -> CreatePartitionsResponse {
-        let refusal = Refusal::new(error, error.to_string());
+        let refusal = error.into();
         let results = self.topics.iter().map(|topic| result(topic, Some(&refusal)));
         CreatePartitionsResponse::default().with_results(results.collect())
     }
@@ -37,8 +37,7 @@ impl Serve for CreatePartitionsRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        topics.map(|topic| Access::new(Operation::Alter, Resource::Topic, &topic)).collect()
+        Access::to_topics(Operation::Alter, self.topics(cluster))
     }
 }
 
@@ -50,8 +49,9 @@ fn grow(cluster: &mut Cluster, asked: &CreatePartitionsTopic, validate_only: boo
 }
 
 fn result(topic: &CreatePartitionsTopic, refusal: Option<&Refusal>) -> CreatePartitionsTopicResult {
+    let (code, message) = told(refusal);
     CreatePartitionsTopicResult::default()
         .with_name(topic.name.clone())
-        .with_error_code(refusal.map_or(0, |refusal| refusal.error.code()))
-        .with_error_message(refusal.map(|refusal| text(&refusal.message)))
+        .with_error_code(code)
+        .with_error_message(message)
 }

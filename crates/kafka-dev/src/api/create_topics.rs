@@ -11,7 +11,7 @@ use kafka_protocol::protocol::VersionRange;
 use uuid::Uuid;
 
 use super::{Call, Serve, text};
-use crate::auth::acl::{Access, Operation, Resource};
+use crate::auth::acl::{Access, Operation};
 use crate::cluster::topic::Topic;
 use crate::cluster::{Cluster, NewTopic, Refusal, settings};
 
@@ -46,7 +46,7 @@ impl Serve for CreateTopicsRequest {
     }
 
     fn refuse(&self, _version: i16, error: ResponseError) -> CreateTopicsResponse {
-        let refusal = Refusal::new(error, error.to_string());
+        let refusal = error.into();
         let refused = self.topics.iter().map(|topic| failure(topic, &refusal));
         CreateTopicsResponse::default().with_topics(refused.collect())
     }
@@ -56,8 +56,7 @@ impl Serve for CreateTopicsRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        topics.map(|topic| Access::new(Operation::Create, Resource::Topic, &topic)).collect()
+        Access::to_topics(Operation::Create, self.topics(cluster))
     }
 }
 

@@ -8,7 +8,7 @@ use kafka_protocol::messages::delete_records_response::{
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve};
-use crate::auth::acl::{Access, Operation, Resource};
+use crate::auth::acl::{Access, Operation};
 use crate::cluster::Cluster;
 
 impl Serve for DeleteRecordsRequest {
@@ -45,8 +45,7 @@ impl Serve for DeleteRecordsRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        topics.map(|topic| Access::new(Operation::Delete, Resource::Topic, &topic)).collect()
+        Access::to_topics(Operation::Delete, self.topics(cluster))
     }
 }
 

@@ -8,7 +8,7 @@ use kafka_protocol::protocol::VersionRange;
 use uuid::Uuid;
 
 use super::{Call, Serve, code, text};
-use crate::auth::acl::{Access, Operation, Resource};
+use crate::auth::acl::{Access, Operation};
 use crate::cluster::Cluster;
 
 impl Serve for DeleteTopicsRequest {
@@ -58,8 +58,7 @@ impl Serve for DeleteTopicsRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        topics.map(|topic| Access::new(Operation::Delete, Resource::Topic, &topic)).collect()
+        Access::to_topics(Operation::Delete, self.topics(cluster))
     }
 }
 

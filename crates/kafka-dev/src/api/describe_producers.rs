@@ -8,7 +8,7 @@ use kafka_protocol::messages::{DescribeProducersRequest, ProducerId};
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve};
-use crate::auth::acl::{Access, Operation, Resource};
+use crate::auth::acl::{Access, Operation};
 use crate::cluster::Cluster;
 use crate::cluster::topic::Partition;
 
@@ -45,8 +45,7 @@ impl Serve for DescribeProducersRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        topics.map(|topic| Access::new(Operation::Read, Resource::Topic, &topic)).collect()
+        Access::to_topics(Operation::Read, self.topics(cluster))
     }
 }
 

@@ -10,7 +10,7 @@ use kafka_protocol::protocol::VersionRange;
 
 use super::metadata::ids;
 use super::{Call, Serve, text};
-use crate::auth::acl::{Access, Operation, Resource};
+use crate::auth::acl::{Access, Operation};
 use crate::cluster::Cluster;
 use crate::cluster::topic::{Partition, Topic};
 
@@ -66,8 +66,7 @@ impl Serve for DescribeTopicPartitionsRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        topics.map(|topic| Access::new(Operation::Describe, Resource::Topic, &topic)).collect()
+        Access::to_topics(Operation::Describe, self.topics(cluster))
     }
 }
 

@@ -12,7 +12,7 @@ use kafka_protocol::protocol::VersionRange;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{Call, Serve, text};
-use crate::auth::acl::{Access, Operation, Resource};
+use crate::auth::acl::{Access, Operation};
 use crate::cluster::Cluster;
 use crate::cluster::topic::Partition;
 
@@ -65,8 +65,7 @@ impl Serve for FetchRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        topics.map(|topic| Access::new(Operation::Read, Resource::Topic, &topic)).collect()
+        Access::to_topics(Operation::Read, self.topics(cluster))
     }
 }
 

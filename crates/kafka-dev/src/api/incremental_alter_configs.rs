@@ -11,7 +11,7 @@ use kafka_protocol::messages::incremental_alter_configs_response::{
 };
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Call, Serve, alter_configs, text};
+use super::{Call, Serve, alter_configs, told};
 use crate::auth::acl::Access;
 use crate::cluster::topic::Topic;
 use crate::cluster::{Cluster, Refusal};
@@ -35,7 +35,7 @@ impl Serve for IncrementalAlterConfigsRequest {
     }
 
     fn refuse(&self, _version: i16, error: ResponseError) -> IncrementalAlterConfigsResponse {
-        let refusal = Refusal::new(error, error.to_string());
+        let refusal = error.into();
         let results = self.resources.iter().map(|resource| result(resource, Some(&refusal)));
         IncrementalAlterConfigsResponse::default().with_responses(results.collect())
     }
@@ -92,9 +92,10 @@ fn apply(
 }
 
 fn result(resource: &AlterConfigsResource, refusal: Option<&Refusal>) -> AlterConfigsResourceResponse {
+    let (code, message) = told(refusal);
     AlterConfigsResourceResponse::default()
-        .with_error_code(refusal.map_or(0, |refusal| refusal.error.code()))
-        .with_error_message(refusal.map(|refusal| text(&refusal.message)))
+        .with_error_code(code)
+        .with_error_message(message)
         .with_resource_type(resource.resource_type)
         .with_resource_name(resource.resource_name.clone())
 }

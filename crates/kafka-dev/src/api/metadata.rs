@@ -67,8 +67,7 @@ impl Serve for MetadataRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        topics.map(|topic| Access::new(Operation::Describe, Resource::Topic, &topic)).collect()
+        Access::to_topics(Operation::Describe, self.topics(cluster))
     }
 }
 

@@ -67,7 +67,7 @@ use kafka_protocol::protocol::{Request, StrBytes, VersionRange};
 pub(crate) use self::call::{Call, Connection, Outcome};
 use self::exchange::{decode, handle, unsupported};
 use crate::auth::acl::Access;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Refusal};
 use crate::frame::RequestFrame;
 
 /// A request this broker answers.
@@ -187,6 +187,11 @@ fn code(error: Option<ResponseError>) -> i16 {
 /// The code of a result: 0 for success.
 fn code_of<T>(result: &Result<T, ResponseError>) -> i16 {
     result.as_ref().err().map_or(0, |error| error.code())
+}
+
+/// Code and message of a refusal; 0 and none where there is none.
+fn told(refusal: Option<&Refusal>) -> (i16, Option<StrBytes>) {
+    refusal.map_or((0, None), |refusal| (refusal.error.code(), Some(text(&refusal.message))))
 }
 
 /// Compares the leader epoch a client knows, -1 for none, with the one in force (KIP-320).

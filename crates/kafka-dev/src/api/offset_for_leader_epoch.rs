@@ -10,7 +10,7 @@ use kafka_protocol::messages::offset_for_leader_epoch_response::{
 use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve};
-use crate::auth::acl::{Access, Operation, Resource};
+use crate::auth::acl::{Access, Operation};
 use crate::cluster::Cluster;
 use crate::cluster::topic::Partition;
 
@@ -47,8 +47,7 @@ impl Serve for OffsetForLeaderEpochRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        topics.map(|topic| Access::new(Operation::Describe, Resource::Topic, &topic)).collect()
+        Access::to_topics(Operation::Describe, self.topics(cluster))
     }
 }
 

@@ -100,11 +100,10 @@ impl Serve for ProduceRequest {
     }
 
     fn access(&self, cluster: &Cluster) -> Vec<Access> {
-        let topics = self.topics(cluster).into_iter();
-        let topics = topics.map(|topic| Access::new(Operation::Write, Resource::Topic, &topic));
+        let mut needs = Access::to_topics(Operation::Write, self.topics(cluster));
         let transaction = self.transactional_id.iter();
-        let transaction = transaction.map(|id| Access::new(Operation::Write, Resource::TransactionalId, id));
-        topics.chain(transaction).collect()
+        needs.extend(transaction.map(|id| Access::new(Operation::Write, Resource::TransactionalId, id)));
+        needs
     }
 }
 

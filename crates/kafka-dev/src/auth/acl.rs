@@ -71,6 +71,11 @@ impl Access {
         Self { resource, name: name.to_owned(), operation }
     }
 
+    /// The same with each of these topics.
+    pub(crate) fn to_topics(operation: Operation, topics: Vec<String>) -> Vec<Self> {
+        topics.into_iter().map(|name| Self { resource: Resource::Topic, name, operation }).collect()
+    }
+
     pub(crate) fn to_cluster(operation: Operation) -> Self {
         Self::new(operation, Resource::Cluster, CLUSTER)
     }

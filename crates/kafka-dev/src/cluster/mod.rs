@@ -71,6 +71,13 @@ impl Refusal {
     }
 }
 
+/// Told by its name alone.
+impl From<ResponseError> for Refusal {
+    fn from(error: ResponseError) -> Self {
+        Self::new(error, error.to_string())
+    }
+}
+
 /// Settings of the brokers that clients meet.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -364,7 +371,8 @@ pub(crate) fn storage_error(error: io::Error) -> ResponseError {
     ResponseError::KafkaStorageError
 }
 
-fn storage_refusal(error: io::Error) -> Refusal {
+/// The same for a client that is told in words.
+pub(crate) fn storage_refusal(error: io::Error) -> Refusal {
     let message = format!("cannot write the data folder: {error}");
     Refusal::new(storage_error(error), message)
 }

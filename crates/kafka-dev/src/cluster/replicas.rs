@@ -121,9 +121,7 @@ impl Cluster {
         self.check_assignments(std::slice::from_ref(&replicas))?;
         let live: Vec<i32> = self.live_nodes().map(|(id, _)| id).collect();
         let found = self.topics.get_mut(name).and_then(|topic| topic.partition_mut(index));
-        let partition = found.ok_or_else(|| {
-            Refusal::new(ResponseError::UnknownTopicOrPartition, "The topic or partition does not exist.")
-        })?;
+        let partition = found.ok_or(ResponseError::UnknownTopicOrPartition)?;
         partition.isr = replicas.iter().filter(|id| live.contains(id)).copied().collect();
         partition.replicas = replicas;
         if !partition.leader.is_some_and(|leader| partition.isr.contains(&leader)) {
