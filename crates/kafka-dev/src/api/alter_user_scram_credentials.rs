@@ -1,5 +1,7 @@
 //! AlterUserScramCredentials, version 0 (KIP-554): users who authenticate by SCRAM, besides the configured ones.
 
+use std::collections::BTreeMap;
+
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::AlterUserScramCredentialsRequest;
 use kafka_protocol::messages::alter_user_scram_credentials_request::{
@@ -10,11 +12,11 @@ use kafka_protocol::messages::alter_user_scram_credentials_response::{
 };
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Call, Serve, text};
+use super::{Call, Serve, text, told};
 use crate::auth::acl::{Access, Operation};
 use crate::auth::credentials::Credential;
 use crate::auth::scram::Hash;
-use crate::cluster::{Cluster, Refusal, storage_error};
+use crate::cluster::{Cluster, Refusal, storage_refusal};
 
 /// Kafka's bounds.
 const ITERATIONS: std::ops::RangeInclusive<i32> = 4096..=16384;
@@ -24,20 +26,15 @@ impl Serve for AlterUserScramCredentialsRequest {
 
     async fn serve(self, call: &mut Call<'_>) -> AlterUserScramCredentialsResponse {
         let mut cluster = call.cluster();
-        let mut results: Vec<_> = Vec::new();
-        for deletion in &self.deletions {
-            results.push(result(&deletion.name, delete(&mut cluster, deletion).err()));
-        }
-        for upsertion in &self.upsertions {
-            results.push(result(&upsertion.name, upsert(&mut cluster, upsertion).err()));
-        }
-        AlterUserScramCredentialsResponse::default().with_results(results)
+        let changes = by_user(&self).into_iter();
+        let results =
+            changes.map(|(user, changes)| result(user, alter(&mut cluster, &changes).err().as_ref()));
+        AlterUserScramCredentialsResponse::default().with_results(results.collect())
     }
 
     fn refuse(&self, _version: i16, error: ResponseError) -> AlterUserScramCredentialsResponse {
-        let deleted = self.deletions.iter().map(|deletion| &deletion.name);
-        let names = deleted.chain(self.upsertions.iter().map(|upsertion| &upsertion.name));
-        let results = names.map(|name| result(name, Some(Refusal::new(error, error.to_string()))));
+        let refusal = error.into();
+        let results = by_user(self).into_keys().map(|user| result(user, Some(&refusal)));
         AlterUserScramCredentialsResponse::default().with_results(results.collect())
     }
 
@@ -46,44 +43,74 @@ impl Serve for AlterUserScramCredentialsRequest {
     }
 }
 
-fn mechanism(code: i8) -> Result<Hash, Refusal> {
-    let error = ResponseError::UnsupportedSaslMechanism;
-    Hash::from_code(code).ok_or_else(|| Refusal::new(error, "Unknown SCRAM mechanism"))
+/// One change of a user.
+enum Change<'a> {
+    Delete(&'a ScramCredentialDeletion),
+    Upsert(&'a ScramCredentialUpsertion),
 }
 
-fn delete(cluster: &mut Cluster, asked: &ScramCredentialDeletion) -> Result<(), Refusal> {
-    let removed = cluster.credentials.remove(&asked.name, mechanism(asked.mechanism)?);
-    if removed.map_err(|error| Refusal::new(storage_error(error), "cannot write the data folder"))? {
-        return Ok(());
+fn by_user(request: &AlterUserScramCredentialsRequest) -> BTreeMap<&str, Vec<Change<'_>>> {
+    let mut users: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for deletion in &request.deletions {
+        users.entry(&*deletion.name).or_default().push(Change::Delete(deletion));
     }
-    let message = "Attempt to delete a user credential that does not exist";
-    Err(Refusal::new(ResponseError::ResourceNotFound, message))
+    for upsertion in &request.upsertions {
+        users.entry(&*upsertion.name).or_default().push(Change::Upsert(upsertion));
+    }
+    users
 }
 
-fn upsert(cluster: &mut Cluster, asked: &ScramCredentialUpsertion) -> Result<(), Refusal> {
-    let unacceptable = |message: &str| Err(Refusal::new(ResponseError::UnacceptableCredential, message));
-    let hash = mechanism(asked.mechanism)?;
-    if asked.name.is_empty() {
+/// Makes the change of a user. There may be one in a request; of several, the first tells what else is wrong.
+fn alter(cluster: &mut Cluster, changes: &[Change<'_>]) -> Result<(), Refusal> {
+    let Some(first) = changes.first() else { return Ok(()) };
+    let hash = check(cluster, first)?;
+    if changes.len() > 1 {
+        let message = "A user credential cannot be altered twice in the same request";
+        return Err(Refusal::new(ResponseError::DuplicateResource, message));
+    }
+    let written = match first {
+        Change::Delete(asked) => cluster.credentials.remove(&asked.name, hash),
+        Change::Upsert(asked) => {
+            let credential = Credential {
+                salt: asked.salt.to_vec(),
+                salted_password: asked.salted_password.to_vec(),
+                iterations: u32::try_from(asked.iterations).unwrap_or_default(),
+            };
+            cluster.credentials.put(&asked.name, hash, credential)
+        }
+    };
+    written.map_err(storage_refusal)
+}
+
+/// Whether the change can be made; its mechanism.
+fn check(cluster: &Cluster, change: &Change<'_>) -> Result<Hash, Refusal> {
+    let refuse = |error, message: &str| Err(Refusal::new(error, message));
+    let unacceptable = |message| refuse(ResponseError::UnacceptableCredential, message);
+    let (user, mechanism) = match change {
+        Change::Delete(asked) => (&asked.name, asked.mechanism),
+        Change::Upsert(asked) => (&asked.name, asked.mechanism),
+    };
+    if user.is_empty() {
         return unacceptable("Username must not be empty");
     }
-    if asked.iterations < *ITERATIONS.start() {
-        return unacceptable("Too few iterations");
-    }
-    if asked.iterations > *ITERATIONS.end() {
-        return unacceptable("Too many iterations");
-    }
-    let credential = Credential {
-        salt: asked.salt.to_vec(),
-        salted_password: asked.salted_password.to_vec(),
-        iterations: u32::try_from(asked.iterations).unwrap_or_default(),
+    let Some(hash) = Hash::from_code(mechanism) else {
+        return refuse(ResponseError::UnsupportedSaslMechanism, "Unknown SCRAM mechanism");
     };
-    let written = cluster.credentials.put(&asked.name, hash, credential);
-    written.map_err(|error| Refusal::new(storage_error(error), "cannot write the data folder"))
+    match change {
+        Change::Delete(_) if cluster.credentials.get(user, hash).is_none() => {
+            let message = "Attempt to delete a user credential that does not exist";
+            refuse(ResponseError::ResourceNotFound, message)
+        }
+        Change::Upsert(asked) if asked.iterations < *ITERATIONS.start() => unacceptable("Too few iterations"),
+        Change::Upsert(asked) if asked.iterations > *ITERATIONS.end() => unacceptable("Too many iterations"),
+        _ => Ok(hash),
+    }
 }
 
-fn result(name: &str, refusal: Option<Refusal>) -> AlterUserScramCredentialsResult {
+fn result(name: &str, refusal: Option<&Refusal>) -> AlterUserScramCredentialsResult {
+    let (code, message) = told(refusal);
     AlterUserScramCredentialsResult::default()
         .with_user(text(name))
-        .with_error_code(refusal.as_ref().map_or(0, |refusal| refusal.error.code()))
-        .with_error_message(refusal.map(|refusal| text(refusal.message)))
+        .with_error_code(code)
+        .with_error_message(message)
 }

@@ -46,9 +46,14 @@ impl Serve for ConsumerGroupHeartbeatRequest {
     }
 
     fn refuse(&self, _version: i16, error: ResponseError) -> ConsumerGroupHeartbeatResponse {
+        let message = match error {
+            // It is there, and has classic members.
+            ResponseError::GroupIdNotFound => format!("Group {} is not a consumer group.", &*self.group_id),
+            error => error.to_string(),
+        };
         ConsumerGroupHeartbeatResponse::default()
             .with_error_code(error.code())
-            .with_error_message(Some(text(error.to_string())))
+            .with_error_message(Some(text(message)))
     }
 
     fn access(&self, _cluster: &Cluster) -> Vec<Access> {

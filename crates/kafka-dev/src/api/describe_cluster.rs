@@ -7,15 +7,18 @@ use kafka_protocol::protocol::VersionRange;
 
 use super::{Call, Serve, text};
 
-/// The endpoint type of brokers, as opposed to controllers.
+/// Types of endpoints. Before version 1 a request is about brokers.
 const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
 
 impl Serve for DescribeClusterRequest {
     const SERVED: VersionRange = VersionRange { min: 0, max: 2 };
 
     async fn serve(self, call: &mut Call<'_>) -> DescribeClusterResponse {
-        if call.version >= 1 && self.endpoint_type != BROKERS {
-            return self.refuse(call.version, ResponseError::MismatchedEndpointType);
+        match self.endpoint_type {
+            BROKERS => {}
+            CONTROLLERS => return self.refuse(call.version, ResponseError::MismatchedEndpointType),
+            _ => return self.refuse(call.version, ResponseError::UnsupportedEndpointType),
         }
         let cluster = call.cluster();
         let shown = cluster.nodes.iter().filter(|(_, node)| node.is_up || self.include_fenced_brokers);

@@ -1,6 +1,6 @@
 //! DescribeUserScramCredentials, version 0 (KIP-554): which mechanisms users have, and with how many iterations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::DescribeUserScramCredentialsRequest;
@@ -24,10 +24,15 @@ impl Serve for DescribeUserScramCredentialsRequest {
         let named = |name: &str| asked.is_empty() || asked.iter().any(|user| &*user.name == name);
         let known = cluster.credentials.users().filter(|(name, _)| named(name));
         let mut results: Vec<_> = known.map(|(name, credentials)| found(name, credentials)).collect();
-        for user in &asked {
-            let missing = !results.iter().any(|result| result.user == user.name);
-            if missing {
-                results.push(unknown(&user.name));
+        let mut seen = BTreeSet::new();
+        for user in asked.iter().map(|user| &user.name) {
+            if !seen.insert(user) {
+                results.retain(|result| result.user != *user);
+                results.push(refused(user, ResponseError::DuplicateResource, "Cannot describe a user twice"));
+            } else if !results.iter().any(|result| result.user == *user) {
+                let message =
+                    format!("Attempt to describe a user credential that does not exist: {}", &**user);
+                results.push(refused(user, ResponseError::ResourceNotFound, &message));
             }
         }
         DescribeUserScramCredentialsResponse::default().with_error_message(None).with_results(results)
@@ -55,10 +60,9 @@ fn found(name: &str, credentials: &BTreeMap<Hash, Credential>) -> DescribeUserSc
         .with_credential_infos(infos.collect())
 }
 
-fn unknown(name: &str) -> DescribeUserScramCredentialsResult {
-    let message = format!("Attempt to describe a user credential that does not exist: {name}");
+fn refused(name: &str, error: ResponseError, message: &str) -> DescribeUserScramCredentialsResult {
     DescribeUserScramCredentialsResult::default()
         .with_user(text(name))
-        .with_error_code(ResponseError::ResourceNotFound.code())
+        .with_error_code(error.code())
         .with_error_message(Some(text(message)))
 }

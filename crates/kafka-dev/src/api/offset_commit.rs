@@ -7,13 +7,16 @@ use kafka_protocol::messages::offset_commit_response::{
 };
 use kafka_protocol::protocol::VersionRange;
 
-use super::{Call, Serve, code};
+use super::{Call, Serve, code_of};
 use crate::auth::acl::{Access, Operation, Resource};
 use crate::cluster::Cluster;
 use crate::group::offsets::Committed;
 
 /// Longest metadata of one offset, as Kafka's `offset.metadata.max.bytes`.
 const MAX_METADATA_BYTES: usize = 4096;
+
+/// The first version in which members of the new protocol can commit.
+const EPOCH_VERSION: i16 = 9;
 
 impl Serve for OffsetCommitRequest {
     const SERVED: VersionRange = VersionRange { min: 2, max: 9 };
@@ -30,17 +33,21 @@ impl Serve for OffsetCommitRequest {
                 return Err(ResponseError::IllegalGeneration);
             }
             let group = cluster.groups.get_or_create(&self.group_id);
+            let has_epochs = group.next_gen.as_ref().is_some_and(|group| !group.is_empty());
+            if has_epochs && generation >= 0 && call.version < EPOCH_VERSION {
+                return Err(ResponseError::UnsupportedVersion);
+            }
             group.check_commit(&self.member_id, self.group_instance_id.as_deref(), generation, now)
         });
         if let Err(error) = checked {
             return self.refuse(call.version, error);
         }
         let mut cluster = call.cluster();
-        respond(&self, |topic, asked| commit(&mut cluster, &self.group_id, topic, asked).err())
+        respond(&self, |topic, asked| commit(&mut cluster, &self.group_id, topic, asked))
     }
 
     fn refuse(&self, _version: i16, error: ResponseError) -> OffsetCommitResponse {
-        respond(self, |_, _| Some(error))
+        respond(self, |_, _| Err(error))
     }
 
     fn topics(&self, _cluster: &Cluster) -> Vec<String> {
@@ -85,19 +92,20 @@ pub(super) fn check_offset(
 
 /// What committing a group's offsets for these topics needs.
 pub(super) fn access(topics: Vec<String>, group: &str) -> Vec<Access> {
-    let topics = topics.into_iter().map(|topic| Access::new(Operation::Read, Resource::Topic, &topic));
-    topics.chain([Access::new(Operation::Read, Resource::Group, group)]).collect()
+    let mut needs = Access::to_topics(Operation::Read, topics);
+    needs.push(Access::new(Operation::Read, Resource::Group, group));
+    needs
 }
 
 fn respond(
     request: &OffsetCommitRequest,
-    mut outcome: impl FnMut(&str, &OffsetCommitRequestPartition) -> Option<ResponseError>,
+    mut outcome: impl FnMut(&str, &OffsetCommitRequestPartition) -> Result<(), ResponseError>,
 ) -> OffsetCommitResponse {
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|asked| {
             OffsetCommitResponsePartition::default()
                 .with_partition_index(asked.partition_index)
-                .with_error_code(code(outcome(&topic.name, asked)))
+                .with_error_code(code_of(&outcome(&topic.name, asked)))
         });
         OffsetCommitResponseTopic::default()
             .with_name(topic.name.clone())

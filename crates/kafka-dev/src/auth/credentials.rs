@@ -68,17 +68,16 @@ impl Credentials {
         Ok(())
     }
 
-    /// Removes one; false where there was none.
-    pub(crate) fn remove(&mut self, user: &str, hash: Hash) -> io::Result<bool> {
-        let Some(credentials) = self.by_user.get_mut(user) else { return Ok(false) };
-        let removed = credentials.remove(&hash).is_some();
-        if credentials.is_empty() {
-            self.by_user.remove(user);
+    /// Removes one, where it is there.
+    pub(crate) fn remove(&mut self, user: &str, hash: Hash) -> io::Result<()> {
+        self.journal.remove(Kind::Credential, key(user, hash))?;
+        if let Some(credentials) = self.by_user.get_mut(user) {
+            credentials.remove(&hash);
+            if credentials.is_empty() {
+                self.by_user.remove(user);
+            }
         }
-        if removed {
-            self.journal.remove(Kind::Credential, key(user, hash))?;
-        }
-        Ok(removed)
+        Ok(())
     }
 }
 

@@ -39,7 +39,7 @@ impl Group {
 
     /// As `ListGroups` names it.
     pub(crate) fn kind_name(&self) -> &'static str {
-        if self.next_gen.is_some() { "Consumer" } else { "Classic" }
+        if self.next_gen.is_some() { "consumer" } else { "classic" }
     }
 
     pub(crate) fn protocol_type(&self) -> &str {
@@ -181,7 +181,10 @@ impl Groups {
         let (sender, receiver) = oneshot::channel();
         request.token = self.token();
         self.joins.insert(request.token, sender);
-        self.get_or_create(group).classic.join(request, now);
+        let found = self.get_or_create(group);
+        // Once its members are gone, a group can be of the other kind.
+        found.next_gen.take_if(|next_gen| next_gen.is_empty());
+        found.classic.join(request, now);
         self.deliver(group);
         receiver
     }

@@ -8,6 +8,9 @@ use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
+use kafka_protocol::messages::offset_delete_request::{
+    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::*;
@@ -50,17 +53,20 @@ fn member(wire: &mut Wire, group: &str) -> (String, i32) {
 }
 
 fn commit(wire: &mut Wire, group: &str, member: (&str, i32), topic: &str, partition: i32) -> i16 {
+    wire.call(&commit_request(group, member, topic, partition), 8).topics[0].partitions[0].error_code
+}
+
+fn commit_request(group: &str, member: (&str, i32), topic: &str, partition: i32) -> OffsetCommitRequest {
     let partition = OffsetCommitRequestPartition::default()
         .with_partition_index(partition)
         .with_committed_offset(42)
         .with_committed_metadata(Some(StrBytes::from_static_str("note")));
     let topic = OffsetCommitRequestTopic::default().with_name(name(topic)).with_partitions(vec![partition]);
-    let request = OffsetCommitRequest::default()
+    OffsetCommitRequest::default()
         .with_group_id(group_id(group))
         .with_member_id(text(member.0))
         .with_generation_id_or_member_epoch(member.1)
-        .with_topics(vec![topic]);
-    wire.call(&request, 8).topics[0].partitions[0].error_code
+        .with_topics(vec![topic])
 }
 
 /// What is committed for partition 0: code, offset, metadata.
@@ -79,6 +85,12 @@ fn heartbeat(wire: &mut Wire, group: &str, member: (&str, i32)) -> i16 {
     wire.call(&request, 4).error_code
 }
 
+fn leave(wire: &mut Wire, group: &str, member: &str) -> i16 {
+    let identity = MemberIdentity::default().with_member_id(text(member));
+    let request = LeaveGroupRequest::default().with_group_id(group_id(group)).with_members(vec![identity]);
+    wire.call(&request, 5).members[0].error_code
+}
+
 #[test]
 fn a_member_lives_in_its_generation_until_it_leaves() {
     let Some(mut stage) = stage() else { return };
@@ -95,12 +107,7 @@ fn a_member_lives_in_its_generation_until_it_leaves() {
     assert_eq!(committed(wire, &group, &stage.topic), (0, 42, "note".to_owned()));
     let delete = DeleteGroupsRequest::default().with_groups_names(vec![group_id(&group)]);
     assert_eq!(wire.call(&delete, 2).results[0].error_code, code(E::NonEmptyGroup));
-    let mut leave = |member: &str| {
-        let identity = MemberIdentity::default().with_member_id(text(member));
-        let request =
-            LeaveGroupRequest::default().with_group_id(group_id(&group)).with_members(vec![identity]);
-        wire.call(&request, 5).members[0].error_code
-    };
+    let mut leave = |member: &str| leave(wire, &group, member);
     assert_eq!(
         [leave("nobody"), leave(&id), leave(&id)],
         [code(E::UnknownMemberId), 0, code(E::UnknownMemberId)]
@@ -162,15 +169,20 @@ fn consumer(group: &str, member: &str, epoch: i32) -> ConsumerGroupHeartbeatRequ
         .with_member_epoch(epoch)
 }
 
+/// The first heartbeat of a member that reads the topic.
+fn joining(group: &str, member: &str, topic: &str) -> ConsumerGroupHeartbeatRequest {
+    consumer(group, member, 0)
+        .with_rebalance_timeout_ms(10_000)
+        .with_subscribed_topic_names(Some(vec![name(topic)]))
+        .with_topic_partitions(Some(vec![]))
+}
+
 #[test]
 fn a_member_by_the_new_protocol_is_admitted_fenced_and_let_go() {
     let Some(mut stage) = stage() else { return };
     let group = stage.coordinated(GROUP);
-    let (wire, topic) = (&mut stage.wire, vec![name(&stage.topic)]);
-    let first = consumer(&group, "m-1", 0)
-        .with_rebalance_timeout_ms(10_000)
-        .with_subscribed_topic_names(Some(topic))
-        .with_topic_partitions(Some(vec![]));
+    let wire = &mut stage.wire;
+    let first = joining(&group, "m-1", &stage.topic);
     let unknown = first.clone().with_server_assignor(Some(text("dice")));
     assert_eq!(wire.call(&unknown, 1).error_code, code(E::UnsupportedAssignor));
     let joined = wire.call(&first, 1);
@@ -185,4 +197,102 @@ fn a_member_by_the_new_protocol_is_admitted_fenced_and_let_go() {
     assert_eq!(beat(wire, "m-2", 5), code(E::UnknownMemberId));
     assert_eq!(beat(wire, "m-1", -1), 0, "-1 leaves");
     assert_eq!(beat(wire, "m-1", joined.member_epoch), code(E::UnknownMemberId));
+}
+
+/// The code for the group, and that for the partition where there is one.
+fn delete_offset(wire: &mut Wire, group: &str, topic: &str, partition: i32) -> (i16, Option<i16>) {
+    let partition = OffsetDeleteRequestPartition::default().with_partition_index(partition);
+    let topic = OffsetDeleteRequestTopic::default().with_name(name(topic)).with_partitions(vec![partition]);
+    let request = OffsetDeleteRequest::default().with_group_id(group_id(group)).with_topics(vec![topic]);
+    let answer = wire.call(&request, 0);
+    (answer.error_code, answer.topics.first().map(|topic| topic.partitions[0].error_code))
+}
+
+#[test]
+fn an_offset_is_deleted_unless_the_group_reads_the_topic() {
+    let Some(mut stage) = stage() else { return };
+    let group = stage.coordinated(GROUP);
+    let (wire, topic) = (&mut stage.wire, stage.topic.as_str());
+    assert_eq!(delete_offset(wire, &group, topic, 0), (code(E::GroupIdNotFound), None));
+    assert_eq!(commit(wire, &group, ("", -1), topic, 0), 0);
+    let unknown = (0, Some(code(E::UnknownTopicOrPartition)));
+    assert_eq!(delete_offset(wire, &group, topic, 9), unknown);
+    assert_eq!(delete_offset(wire, &group, topic, 0), (0, Some(0)));
+    assert_eq!(committed(wire, &group, topic).1, -1);
+    let joined = wire.call(&joining(&group, "m-1", topic), 1);
+    assert_eq!(joined.error_code, 0);
+    assert_eq!(delete_offset(wire, &group, topic, 0), (0, Some(code(E::GroupSubscribedToTopic))));
+    assert_eq!(wire.call(&consumer(&group, "m-1", -1), 1).error_code, 0);
+    assert_eq!(delete_offset(wire, &group, topic, 0), (0, Some(0)));
+}
+
+#[test]
+fn groups_are_listed_by_state_and_type() {
+    let Some(mut stage) = stage() else { return };
+    let (classic, newer) = (stage.coordinated(GROUP), stage.coordinated(GROUP));
+    let wire = &mut stage.wire;
+    let _ = member(wire, &classic);
+    assert_eq!(wire.call(&joining(&newer, "m-1", &stage.topic), 1).error_code, 0);
+    let listed = |wire: &mut Wire, states: &[&str], types: &[&str]| {
+        let words = |words: &[&str]| words.iter().copied().map(text).collect();
+        let request = ListGroupsRequest::default();
+        let answer = wire.call(&request.with_states_filter(words(states)).with_types_filter(words(types)), 5);
+        assert_eq!(answer.error_code, 0);
+        let ours =
+            answer.groups.into_iter().filter(|one| [&classic, &newer].contains(&&one.group_id.to_string()));
+        let mut ours: Vec<_> = ours
+            .map(|one| {
+                [
+                    one.group_id.to_string(),
+                    one.protocol_type.to_string(),
+                    one.group_state.to_string(),
+                    one.group_type.to_string(),
+                ]
+            })
+            .collect();
+        ours.sort();
+        ours
+    };
+    let row = |group: &str, kind: &str| [group, "consumer", "Stable", kind].map(str::to_owned);
+    let (old, new) = (row(&classic, "classic"), row(&newer, "consumer"));
+    let mut both = vec![old.clone(), new.clone()];
+    both.sort();
+    assert_eq!(listed(wire, &[], &[]), both);
+    assert_eq!(listed(wire, &["stable"], &["CLASSIC"]), [old]);
+    assert_eq!(listed(wire, &["Empty", "Stable"], &["consumer"]), [new]);
+    assert!(listed(wire, &["Empty"], &[]).is_empty());
+    assert!(listed(wire, &[], &["share"]).is_empty());
+}
+
+#[test]
+fn a_member_by_the_new_protocol_commits_in_its_epoch_and_in_requests_that_know_epochs() {
+    let Some(mut stage) = stage() else { return };
+    let group = stage.coordinated(GROUP);
+    let (wire, topic) = (&mut stage.wire, stage.topic.as_str());
+    let epoch = wire.call(&joining(&group, "m-1", topic), 1).member_epoch;
+    let mut commit = |member: (&str, i32), version: i16| {
+        let request = commit_request(&group, member, topic, 0);
+        wire.call(&request, version).topics[0].partitions[0].error_code
+    };
+    assert_eq!(commit(("m-1", epoch), 9), 0);
+    assert_eq!(commit(("m-1", epoch), 8), code(E::UnsupportedVersion));
+    assert_eq!(commit(("m-1", epoch + 1), 9), code(E::StaleMemberEpoch));
+    assert_eq!(commit(("m-2", epoch), 9), code(E::UnknownMemberId));
+    assert_eq!(commit(("", -1), 9), code(E::UnknownMemberId), "it has members");
+}
+
+#[test]
+fn a_group_that_its_members_have_left_can_be_of_the_other_type() {
+    let Some(mut stage) = stage() else { return };
+    let group = stage.coordinated(GROUP);
+    let (wire, topic) = (&mut stage.wire, stage.topic.as_str());
+    for _ in 0..2 {
+        let (id, generation) = member(wire, &group);
+        assert_eq!(commit(wire, &group, (&id, generation), topic, 0), 0);
+        assert_eq!(leave(wire, &group, &id), 0);
+        let epoch = wire.call(&joining(&group, "m-1", topic), 1).member_epoch;
+        let committed = wire.call(&commit_request(&group, ("m-1", epoch), topic, 0), 9);
+        assert_eq!(committed.topics[0].partitions[0].error_code, 0);
+        assert_eq!(wire.call(&consumer(&group, "m-1", -1), 1).error_code, 0);
+    }
 }

@@ -3,12 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod cluster;
 mod groups;
 mod records;
 #[path = "../support/mod.rs"]
 mod support;
 mod topics;
 mod transactions;
+mod users;
 
 use std::time::Duration;
 

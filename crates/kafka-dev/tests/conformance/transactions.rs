@@ -2,11 +2,16 @@
 
 use kafka_dev::ResponseError as E;
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+use kafka_protocol::messages::describe_producers_request::TopicRequest;
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
+use kafka_protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
 use kafka_protocol::messages::*;
 use kafka_testkit::eventually;
 
 use super::support::{PRODUCE_VERSION, Producer, Wire, name, produce_request};
-use super::{PATIENCE, TRANSACTION, code, stage, text};
+use super::{GROUP, PATIENCE, TRANSACTION, code, group_id, stage, text};
 
 const READ_COMMITTED: i8 = 1;
 
@@ -143,4 +148,107 @@ fn strangers_are_told_apart() {
     assert_eq!(wire.call(&of(&id), 0).transaction_states[0].transaction_state.as_str(), "Empty");
     let unknown = wire.call(&of(&format!("{id}-unknown")), 0).transaction_states[0].error_code;
     assert_eq!(unknown, code(E::TransactionalIdNotFound));
+}
+
+fn add_group(wire: &mut Wire, id: &str, producer: Producer, group: &str) -> i16 {
+    let request = AddOffsetsToTxnRequest::default()
+        .with_transactional_id(transactional(id))
+        .with_producer_id(ProducerId(producer.id))
+        .with_producer_epoch(producer.epoch)
+        .with_group_id(group_id(group));
+    wire.call(&request, 3).error_code
+}
+
+fn commit_offset(
+    wire: &mut Wire,
+    id: &str,
+    producer: Producer,
+    group: &str,
+    topic: &str,
+    offset: i64,
+) -> i16 {
+    let partition = TxnOffsetCommitRequestPartition::default().with_committed_offset(offset);
+    let topic =
+        TxnOffsetCommitRequestTopic::default().with_name(name(topic)).with_partitions(vec![partition]);
+    let request = TxnOffsetCommitRequest::default()
+        .with_transactional_id(transactional(id))
+        .with_group_id(group_id(group))
+        .with_producer_id(ProducerId(producer.id))
+        .with_producer_epoch(producer.epoch)
+        .with_generation_id(-1)
+        .with_topics(vec![topic]);
+    wire.call(&request, 3).topics[0].partitions[0].error_code
+}
+
+/// Code and offset of partition 0; `stable` waits for no open transaction.
+fn committed(wire: &mut Wire, group: &str, topic: &str, stable: bool) -> (i16, i64) {
+    let asked = OffsetFetchRequestTopic::default().with_name(name(topic)).with_partition_indexes(vec![0]);
+    let request = OffsetFetchRequest::default().with_group_id(group_id(group)).with_topics(Some(vec![asked]));
+    let found = wire.call(&request.with_require_stable(stable), 7).topics[0].partitions[0].clone();
+    (found.error_code, found.committed_offset)
+}
+
+#[test]
+fn offsets_of_a_transaction_count_once_it_commits_and_never_where_it_aborts() {
+    let Some(mut stage) = stage() else { return };
+    let (id, group) = (stage.coordinated(TRANSACTION), stage.coordinated(GROUP));
+    let (wire, topic) = (&mut stage.wire, stage.topic.as_str());
+    let producer = init(wire, &id);
+    for (commits, offset, before, after) in [(true, 7, -1, 7), (false, 9, 7, 7)] {
+        eventually("the group is in the transaction", PATIENCE, || {
+            let added = add_group(wire, &id, producer, &group);
+            assert!([0, code(E::ConcurrentTransactions)].contains(&added), "{added}");
+            added == 0
+        });
+        assert_eq!(commit_offset(wire, &id, producer, &group, topic, offset), 0);
+        assert_eq!(committed(wire, &group, topic, true).0, code(E::UnstableOffsetCommit));
+        assert_eq!(committed(wire, &group, topic, false), (0, before));
+        assert_eq!(end(wire, &id, producer, commits), 0);
+        eventually("the transaction is over", PATIENCE, || committed(wire, &group, topic, true).0 == 0);
+        assert_eq!(committed(wire, &group, topic, true), (0, after));
+    }
+    let older = Producer { epoch: producer.epoch - 1, ..producer };
+    assert_eq!(add_group(wire, &id, older, &group), code(E::ProducerFenced));
+    assert_eq!(commit_offset(wire, &id, older, &group, topic, 1), code(E::InvalidProducerEpoch));
+}
+
+#[test]
+fn an_open_transaction_is_listed_and_seen_at_its_partition() {
+    let Some(mut stage) = stage() else { return };
+    let id = stage.coordinated(TRANSACTION);
+    let (wire, topic) = (&mut stage.wire, stage.topic.as_str());
+    let producer = init(wire, &id);
+    let listed = |wire: &mut Wire, states: &[&str], producer: i64| {
+        let request = ListTransactionsRequest::default()
+            .with_state_filters(states.iter().copied().map(text).collect())
+            .with_producer_id_filters(vec![ProducerId(producer)])
+            .with_duration_filter(-1);
+        let answer = wire.call(&request, 1);
+        assert_eq!(answer.error_code, 0);
+        let ours = answer.transaction_states.into_iter().filter(|state| *state.transactional_id == *id);
+        let unknown: Vec<_> = answer.unknown_state_filters.iter().map(|word| word.to_string()).collect();
+        (ours.map(|state| state.transaction_state.to_string()).collect::<Vec<_>>(), unknown)
+    };
+    let open_at = |wire: &mut Wire| {
+        let asked = TopicRequest::default().with_name(name(topic)).with_partition_indexes(vec![0]);
+        let answer = wire.call(&DescribeProducersRequest::default().with_topics(vec![asked]), 0);
+        let partition = answer.topics[0].partitions[0].clone();
+        assert_eq!(partition.error_code, 0);
+        let ours = partition.active_producers.iter().find(|active| active.producer_id.0 == producer.id);
+        ours.map(|active| (active.producer_epoch, active.last_sequence, active.current_txn_start_offset))
+    };
+    assert_eq!(listed(wire, &[], producer.id), (vec!["Empty".to_owned()], vec![]));
+    assert_eq!(open_at(wire), None);
+    begin(wire, &id, producer, topic);
+    assert_eq!(write(wire, &id, producer, topic), 0);
+    assert_eq!(listed(wire, &["Ongoing"], producer.id).0, ["Ongoing"]);
+    assert_eq!(listed(wire, &["Empty"], producer.id).0, [""; 0]);
+    assert_eq!(listed(wire, &["Ongoing"], producer.id + 1).0, [""; 0]);
+    assert_eq!(listed(wire, &["Sleeping"], producer.id).1, ["Sleeping"]);
+    assert_eq!(open_at(wire), Some((producer.epoch.into(), 0, 0)));
+    assert_eq!(end(wire, &id, producer, true), 0);
+    eventually("it is over", PATIENCE, || {
+        listed(wire, &["CompleteCommit"], producer.id).0 == ["CompleteCommit"]
+    });
+    eventually("the marker", PATIENCE, || open_at(wire) == Some((producer.epoch.into(), 0, -1)));
 }
