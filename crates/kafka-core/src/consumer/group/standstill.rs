@@ -26,7 +26,7 @@ pub(super) struct Standstill {
 struct Doubt {
     /// Requests up to this number left before it did.
     after: u64,
-    /// Where nobody answers, it goes on as if nothing had been.
+    /// Where nobody answers for a session, it goes on as if nothing had been.
     until: Instant,
 }
 
@@ -55,7 +55,7 @@ impl Standstill {
         if slept < limit {
             return Slept::Briefly;
         }
-        self.doubt = Some(Doubt { after: last_request, until: now + limit });
+        self.doubt = Some(Doubt { after: last_request, until: now + session });
         if slept < session { Slept::Suspiciously } else { Slept::TooLong }
     }
 
@@ -111,7 +111,7 @@ mod tests {
         standstill.look(now, LIMIT, SESSION, 7);
         while standstill.awake_until(LIMIT) <= now {
             let next = standstill.next_look(LIMIT);
-            assert!(next > now && next <= start + 4 * SECOND + LIMIT);
+            assert!(next > now && next <= start + 4 * SECOND + SESSION);
             now = next;
             assert_eq!(standstill.look(now, LIMIT, SESSION, 7), Slept::Briefly);
         }

@@ -49,6 +49,8 @@ pub(super) struct World {
     model: Box<dyn Model>,
     node: i32,
     silent_until: Instant,
+    /// What the coordinator was sent while it was frozen: it does it when it thaws, in that order.
+    held: Vec<(Route, i32, Request)>,
     loss: f64,
     is_peaceful: bool,
     players: Vec<Player>,
@@ -81,6 +83,7 @@ impl World {
             model,
             node: 1,
             silent_until: now,
+            held: Vec::new(),
             loss,
             is_peaceful: false,
             players: Vec::new(),
@@ -198,12 +201,23 @@ impl World {
         match event {
             Event::Start => self.start(),
             Event::Tick => {
+                if self.silent_until <= self.now {
+                    for (route, node, request) in std::mem::take(&mut self.held) {
+                        self.arrive(route, node, request);
+                    }
+                }
                 let answers = self.model.tick(self.now);
                 self.deliver(answers);
                 self.schedule(self.now + Duration::from_millis(50), Event::Tick);
             }
             Event::Trouble => self.trouble(),
-            Event::Request { route, node, request } => self.arrive(route, node, *request),
+            Event::Request { route, node, request } => {
+                let is_frozen = self.silent_until > self.now || !self.held.is_empty();
+                if is_frozen && node == self.node {
+                    return self.held.push((route, node, *request));
+                }
+                self.arrive(route, node, *request);
+            }
             Event::Wake(member)
             | Event::Topics(member)
             | Event::Answer { route: (member, _), .. }
@@ -289,11 +303,6 @@ impl World {
     }
 
     fn arrive(&mut self, route: Route, node: i32, request: Request) {
-        if self.silent_until > self.now && node == self.node {
-            // A frozen broker does it when it thaws, unless it is not the coordinator any more by then.
-            let at = self.silent_until;
-            return self.schedule(at, Event::Request { route, node, request: Box::new(request) });
-        }
         if node != self.node {
             let answer = self.model.elsewhere(&request);
             let answers = answer.into_iter().map(|answer| (route, answer)).collect();
@@ -367,7 +376,7 @@ impl World {
             0 | 1 if count < 12 => self.start(),
             2 => self.move_coordinator(),
             3 => {
-                self.silent_until = self.soon(15_000);
+                self.silent_until = self.silent_until.max(self.soon(15_000));
                 self.note("the coordinator freezes");
             }
             _ if count == 0 => {}
