@@ -18,8 +18,8 @@ struct Printing {
     offset: i64,
     number: u32,
     excused: bool,
-    /// Its member had been frozen, and had heard of nothing since.
-    dazed: bool,
+    /// Its member had been frozen for a session, and had heard of nothing since: it had this in hand before.
+    in_hand: bool,
 }
 
 /// All that the members of a storm printed.
@@ -79,10 +79,9 @@ impl Account {
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let again: usize = self.records.values().map(|printings| printings.len() - 1).sum();
-        let is_dazed = |(_, printing): &&(usize, Printing)| printing.dazed && printing.excused;
-        let dazed = self.records.values().flatten().filter(is_dazed).count();
+        let in_hand = self.records.values().flatten().filter(|(_, printing)| printing.in_hand).count();
         write!(f, "{} records printed, {again} printings more, all excused or named; ", self.records.len())?;
-        write!(f, "{dazed} by members that had been frozen and did not know yet what came of it")
+        write!(f, "{in_hand} after a standstill of a session, before their members heard that they were out")
     }
 }
 
@@ -93,12 +92,20 @@ fn printings(said: &[Said]) -> Vec<Printing> {
     let mut open: Vec<usize> = Vec::new();
     // Frozen at some time, and not told yet what came of it.
     let mut is_dazed = false;
+    // The same, for so long that it cannot be a member any more.
+    let mut has_overslept = false;
     for one in said {
         match one {
             Said::Record { partition, offset, number } => {
                 let (partition, offset, number) = (*partition, *offset, *number);
                 open.push(all.len());
-                all.push(Printing { partition, offset, number, excused: is_dazed, dazed: is_dazed });
+                all.push(Printing {
+                    partition,
+                    offset,
+                    number,
+                    excused: is_dazed,
+                    in_hand: is_dazed && has_overslept,
+                });
             }
             Said::Committed(offsets) => {
                 is_dazed = false;
@@ -120,6 +127,7 @@ fn printings(said: &[Said]) -> Vec<Printing> {
                     all[index].excused |= is_excused;
                 }
             }
+            Said::Thawed { overslept } => has_overslept = *overslept,
             Said::Harmed => {
                 for index in open.drain(..) {
                     all[index].excused = true;

@@ -31,6 +31,10 @@ pub(crate) enum Said {
     },
     /// It was killed or frozen here, or ended without being able to commit.
     Harmed,
+    /// It goes on after having been frozen, for a session or more perhaps.
+    Thawed {
+        overslept: bool,
+    },
 }
 
 /// Where a storm takes place.
@@ -91,7 +95,8 @@ impl Place {
             unread: Vec::new(),
             said: Vec::new(),
             fate: Fate::Alive,
-            frozen_until: None,
+            frozen: None,
+            session: self.session,
             progress_at: Instant::now(),
         }
     }
@@ -114,7 +119,9 @@ pub(crate) struct Member {
     unread: Vec<u8>,
     said: Vec<Said>,
     pub(crate) fate: Fate,
-    frozen_until: Option<Instant>,
+    /// Since when, and until when.
+    frozen: Option<(Instant, Instant)>,
+    session: Duration,
     progress_at: Instant,
 }
 
@@ -132,7 +139,7 @@ impl Member {
     }
 
     pub(crate) fn is_frozen(&self) -> bool {
-        self.frozen_until.is_some()
+        self.frozen.is_some()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -181,17 +188,18 @@ impl Member {
         });
         self.hear(Instant::now());
         self.said.push(Said::Harmed);
-        self.frozen_until = Some(until);
+        self.frozen = Some((Instant::now(), until));
     }
 
     pub(crate) fn thaw_when_due(&mut self, now: Instant) {
-        if self.frozen_until.is_some_and(|until| until <= now) {
+        if self.frozen.is_some_and(|(_, until)| until <= now) {
             self.thaw();
         }
     }
 
     pub(crate) fn thaw(&mut self) {
-        if self.frozen_until.take().is_some() {
+        if let Some((since, _)) = self.frozen.take() {
+            self.said.push(Said::Thawed { overslept: since.elapsed() >= self.session });
             self.signal(Signal::Thaw);
             self.progress_at = Instant::now();
         }
