@@ -96,7 +96,8 @@ impl Consumer {
     /// The next event, waited for. `None` after the consumer failed or was closed.
     ///
     /// Asking says that the last event was dealt with; a member that does not ask for `max.poll.interval.ms` loses its
-    /// partitions to others.
+    /// partitions to others. Where this process stood still (SIGSTOP), records come again when the coordinator has said that
+    /// the partitions are still the member's own.
     pub async fn next(&self) -> Option<Event> {
         loop {
             // Made before looking, so that nothing is missed between looking and waiting.
