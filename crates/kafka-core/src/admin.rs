@@ -21,6 +21,7 @@ mod record_times;
 mod replicas;
 mod route;
 mod security_names;
+mod stage;
 mod tokens;
 mod topics;
 mod transactions;
@@ -54,8 +55,8 @@ pub use users::{ScramChange, ScramUser};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::wire::Api;
-use driver::{Call, Stage};
-use lookup::Lookup;
+use driver::Call;
+use stage::{Lookup, Stage};
 
 /// Asks and changes a cluster. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -101,7 +102,7 @@ impl Admin {
     }
 
     /// A question about the whole cluster that any broker answers.
-    async fn ask<R: Api + Clone, V>(
+    async fn ask<R: Api + Clone, V: Send>(
         &self,
         what: &'static str,
         build: impl Fn(i16) -> Result<R> + Send + Sync + 'static,

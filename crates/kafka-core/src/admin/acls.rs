@@ -6,10 +6,9 @@ use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use kafka_protocol::messages::delete_acls_response::DeleteAclsFilterResult;
 use kafka_protocol::messages::{CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest};
 
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::{check, some_text, text};
 use super::security_names::{AclOperation, AclPattern, AclPermission, AclResourceKind};
+use super::stage::{Lookup, Stage};
 use super::{Admin, Outcome};
 use crate::error::Result;
 use crate::wire::Api;

@@ -12,9 +12,8 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::{check, text, topic_name};
+use super::stage::{Lookup, Stage};
 use super::{Admin, Outcome, whole};
 use crate::ErrorCode;
 use crate::cluster::Broker;

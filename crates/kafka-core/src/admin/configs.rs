@@ -10,9 +10,8 @@ use kafka_protocol::messages::{
     DescribeConfigsRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest,
 };
 
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::{check, some_text, text};
+use super::stage::{Lookup, Stage};
 use super::{Admin, Outcome};
 use crate::error::{Error, Result};
 use crate::wire::Api;

@@ -1,8 +1,6 @@
 //! Carries a batch call: looks brokers up, sends, waits, tries again by the error table, all within one deadline.
 
-use std::collections::HashMap;
 use std::hash::Hash;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,61 +8,17 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::Outcome;
-use super::lookup::{self, Lookup};
+use super::lookup;
 use super::route::{Route, Target};
+use super::stage::{Keyed, Stage, Work};
 use crate::backoff::Backoff;
 use crate::cluster::Cluster;
-use crate::error::{Error, RequestFailure, Result};
-use crate::wire::{AnyMessage, Api, Lane, Question, answer_of};
+use crate::error::{Error, Result};
+use crate::wire::{AnyMessage, Lane, Question};
 
 /// How long a broker may take over a question that changes nothing, before its keys are looked up again: a frozen
 /// leader must not use up the whole call.
 const READ_PATIENCE: Duration = Duration::from_secs(5);
-
-type Build<K> = dyn Fn(Arc<[K]>) -> Question + Send + Sync;
-type Read<K, V> = dyn Fn(&[K], AnyMessage) -> Result<Vec<(K, Result<V>)>> + Send + Sync;
-
-/// One kind of batch request: who answers for a key, the request for some keys, the results in its answer.
-pub(crate) struct Stage<K, V> {
-    api: &'static str,
-    lookup: Lookup<K>,
-    build: Box<Build<K>>,
-    read: Box<Read<K, V>>,
-    changes: bool,
-    batch_limit: usize,
-}
-
-impl<K: Send + Sync + 'static, V> Stage<K, V> {
-    /// A question that changes nothing, and so may be asked of another broker when one stays silent.
-    ///
-    /// `build` sees the keys and the version; `read` gives a result for every key it finds in the answer.
-    pub(crate) fn new<R: Api>(
-        lookup: Lookup<K>,
-        build: impl Fn(&[K], i16) -> Result<R> + Send + Sync + 'static,
-        read: impl Fn(&[K], R::Response) -> Vec<(K, Result<V>)> + Send + Sync + 'static,
-    ) -> Self {
-        let build = Arc::new(build);
-        let build = move |keys: Arc<[K]>| {
-            let build = Arc::clone(&build);
-            Question::new(move |connection| build(&keys, version::<R>(connection)?))
-        };
-        let read = move |keys: &[K], answer| Ok(read(keys, answer_of::<R>(answer)?));
-        let (build, read) = (Box::new(build), Box::new(read));
-        Self { api: R::NAME, lookup, build, read, changes: false, batch_limit: usize::MAX }
-    }
-
-    /// The request changes something: it is sent to one broker at a time.
-    pub(crate) fn changing(mut self) -> Self {
-        self.changes = true;
-        self
-    }
-
-    /// At most this many keys in a request.
-    pub(crate) fn at_most(mut self, keys: usize) -> Self {
-        self.batch_limit = keys;
-        self
-    }
-}
 
 /// One call: the cluster, the time it has, and what it is called when that runs out.
 #[derive(Debug, Clone)]
@@ -121,39 +75,41 @@ impl Call {
     ) -> Vec<Outcome<K, V>>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
+        V: Send,
     {
-        let mut route = Route::new(keys);
-        // What is not done by then says so itself.
-        let _ = timeout_at(self.deadline, self.drive(&stage, &mut route)).await;
-        route.into_outcomes(self.what, self.limit)
+        let mut keyed = Keyed::new(stage, keys);
+        let count = keyed.len();
+        let results = self.carry(&mut keyed, count).await;
+        keyed.into_outcomes(results)
     }
 
-    async fn drive<K, V>(&self, stage: &Stage<K, V>, route: &mut Route<K, V>)
-    where
-        K: Clone + Eq + Hash + Send + Sync + 'static,
-    {
+    /// What became of each of `count` keys.
+    async fn carry(&self, work: &mut dyn Work, count: usize) -> Vec<Result<()>> {
+        let mut route = Route::new(count);
+        // What is not done by then says so itself.
+        let _ = timeout_at(self.deadline, self.drive(work, &mut route)).await;
+        route.into_results(self.what, self.limit)
+    }
+
+    async fn drive(&self, work: &mut dyn Work, route: &mut Route) {
         let (initial, max) = self.cluster.options().retry_backoff;
         let (mut backoff, mut rng) = (Backoff::new(initial, max), fastrand::Rng::new());
-        let mut tries = 0_u32;
+        let (places, mut tries) = (work.places(), 0_u32);
         loop {
-            for (key, located) in lookup::locate(self, &stage.lookup, tries, route.take_waiting()).await {
+            for (key, located) in lookup::locate(self, &places, tries, route.take_waiting()).await {
                 route.handle_located(key, located);
             }
             let (mut asked, mut batches) = (JoinSet::new(), Vec::new());
-            while let Some((target, keys)) = route.poll(stage.batch_limit) {
-                let keys: Arc<[K]> = keys.into();
-                asked.spawn(self.clone().ask(
-                    batches.len(),
-                    target,
-                    (stage.build)(Arc::clone(&keys)),
-                    stage.changes,
-                ));
+            while let Some((target, keys)) = route.poll(work.batch_limit()) {
+                let (call, question, changes) = (self.clone(), work.question(&keys), work.changes());
+                let batch = batches.len();
+                asked.spawn(async move { (batch, call.answer(target, question, changes).await) });
                 batches.push(keys);
             }
             while let Some(answered) = asked.join_next().await {
                 let Ok((batch, answer)) = answered else { continue };
                 if let Some(keys) = batches.get(batch) {
-                    take_answer(stage, route, keys, answer);
+                    take_answer(work, route, keys, answer);
                 }
             }
             if !route.has_waiting() {
@@ -163,17 +119,6 @@ impl Call {
             route.trouble().into_iter().for_each(|error| self.say(error));
             tokio::time::sleep(backoff.next_pause(&mut rng)).await;
         }
-    }
-
-    /// Asks `target`; the answer comes with the number of the batch.
-    fn ask(
-        self,
-        batch: usize,
-        target: Target,
-        question: Question,
-        changes: bool,
-    ) -> Pin<Box<dyn Future<Output = (usize, Result<AnyMessage>)> + Send>> {
-        Box::pin(async move { (batch, self.answer(target, question, changes).await) })
     }
 
     async fn answer(self, target: Target, question: Question, changes: bool) -> Result<AnyMessage> {
@@ -192,29 +137,11 @@ impl Call {
     }
 }
 
-/// The version in which the request goes out, or the error that there is none.
-fn version<R: Api>(connection: &crate::wire::Connection) -> Result<i16> {
-    connection.version::<R>().ok_or_else(|| Error::Request {
-        broker: Arc::clone(connection.broker()),
-        api: R::NAME,
-        failure: RequestFailure::Unsupported("it and this client share no version of the API".into()),
-    })
-}
-
-/// Gives every key of a request its result; a key that the answer leaves out got none.
-fn take_answer<K, V>(stage: &Stage<K, V>, route: &mut Route<K, V>, keys: &[K], answer: Result<AnyMessage>)
-where
-    K: Clone + Eq + Hash,
-{
-    let mut results: HashMap<K, Result<V>> = match answer.and_then(|answer| (stage.read)(keys, answer)) {
-        Ok(results) => results.into_iter().collect(),
-        Err(error) => keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect(),
-    };
-    for key in keys {
-        let missing = || {
-            let failure = RequestFailure::Malformed("it leaves out what was asked for".into());
-            Err(Error::Request { broker: "the broker".into(), api: stage.api, failure })
-        };
-        route.handle_answer(key.clone(), results.remove(key).unwrap_or_else(missing));
+/// Gives every key of a request its result.
+fn take_answer(work: &mut dyn Work, route: &mut Route, keys: &[usize], answer: Result<AnyMessage>) {
+    let results = answer.and_then(|answer| work.read(keys, answer));
+    let results = results.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect());
+    for (key, result) in keys.iter().zip(results) {
+        route.handle_answer(*key, result);
     }
 }

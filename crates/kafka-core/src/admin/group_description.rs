@@ -13,9 +13,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::Decodable;
 
-use super::driver::Stage;
 use super::groups::{GroupKind, ListedGroup, by_group, subject};
 use super::names::{check, group_id};
+use super::stage::Stage;
 use super::{Admin, Outcome};
 use crate::error::{Error, RequestFailure, Result};
 use crate::wire::{Api, GuardedBuf};

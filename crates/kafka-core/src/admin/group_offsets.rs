@@ -21,9 +21,9 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::driver::Stage;
 use super::groups::{by_group, of_group, subject};
 use super::names::{by_topic, check, group_id, some_text, text, topic_name};
+use super::stage::Stage;
 use super::{Admin, Outcome};
 use crate::error::{Error, Result};
 use crate::wire::Api;

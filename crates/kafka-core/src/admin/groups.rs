@@ -6,9 +6,8 @@ use std::fmt;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::{DeleteGroupsRequest, HeartbeatRequest, LeaveGroupRequest, ListGroupsRequest};
 
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::{check, group_id, some_text, text};
+use super::stage::{Lookup, Stage};
 use super::{Admin, Outcome};
 use crate::ErrorCode;
 use crate::cluster::CoordinatorKind;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use kafka_protocol::messages::DescribeLogDirsRequest;
 use kafka_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult;
 
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::check;
+use super::stage::{Lookup, Stage};
 use super::{Admin, Outcome};
 use crate::error::Result;
 use crate::wire::Api;

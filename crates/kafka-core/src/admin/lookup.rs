@@ -14,66 +14,69 @@ use crate::error::{Error, Result};
 use crate::wire::{Address, Api};
 use crate::{ConnectFailure, ErrorCode, TopicPartition};
 
-/// How a key's broker is found.
-pub(crate) enum Lookup<K> {
+/// What decides which broker answers for the keys of a call: one thing for all, or one for each, in their order.
+pub(super) enum Places {
     /// Any broker answers.
     Any,
     /// Any broker passes it on to the controller; before KRaft only the controller itself took it.
     Controller,
     /// The broker of that id, or any where there is none.
-    Broker(fn(&K) -> Option<i32>),
+    Brokers(Vec<Option<i32>>),
     /// The leader of the partition.
-    Leader(fn(&K) -> TopicPartition),
+    Leaders(Vec<TopicPartition>),
     /// The coordinator of the group or transactional id.
-    Coordinator(CoordinatorKind, fn(&K) -> &str),
+    Coordinators(CoordinatorKind, Vec<String>),
 }
 
-/// Looks all `keys` up at once. `tries` counts the lookups before this one.
-pub(crate) async fn locate<K>(
+/// Looks all `keys` up at once, which are places in the lists. `tries` counts the lookups before this one.
+pub(super) async fn locate(
     call: &Call,
-    lookup: &Lookup<K>,
+    places: &Places,
     tries: u32,
-    keys: Vec<K>,
-) -> Vec<(K, Located)> {
+    keys: Vec<usize>,
+) -> Vec<(usize, Located)> {
     if keys.is_empty() {
         return Vec::new();
     }
-    let any = |keys: Vec<K>| keys.into_iter().map(|key| (key, Located::At(Target::Any))).collect();
-    match lookup {
-        Lookup::Any => any(keys),
-        Lookup::Controller if tries == 0 => any(keys),
-        Lookup::Controller => {
+    let any = |keys: Vec<usize>| keys.into_iter().map(|key| (key, Located::At(Target::Any))).collect();
+    match places {
+        Places::Any => any(keys),
+        Places::Controller if tries == 0 => any(keys),
+        Places::Controller => {
             let found = call.cluster.look_up(Some(&[])).await;
             let controller = |metadata: &Metadata| metadata.brokers.get(&metadata.controller?).cloned();
             locate_each(keys, &found, |_, metadata| {
                 Located::At(controller(metadata).map_or(Target::Any, Target::Broker))
             })
         }
-        Lookup::Broker(id) if keys.iter().all(|key| id(key).is_none()) => any(keys),
-        Lookup::Broker(id) => {
+        Places::Brokers(ids) if keys.iter().all(|key| ids[*key].is_none()) => any(keys),
+        Places::Brokers(ids) => {
             let found = call.cluster.look_up(Some(&[])).await;
-            locate_each(keys, &found, |key, metadata| broker(id(key), metadata))
+            locate_each(keys, &found, |key, metadata| broker(ids[key], metadata))
         }
-        Lookup::Leader(of) => {
-            let names: BTreeSet<Arc<str>> = keys.iter().map(|key| of(key).topic).collect();
+        Places::Leaders(partitions) => {
+            let names: BTreeSet<Arc<str>> =
+                keys.iter().map(|key| Arc::clone(&partitions[*key].topic)).collect();
             let found = call.cluster.look_up(Some(&names.into_iter().collect::<Vec<_>>())).await;
-            locate_each(keys, &found, |key, metadata| leader(&of(key), metadata))
+            locate_each(keys, &found, |key, metadata| leader(&partitions[key], metadata))
         }
-        Lookup::Coordinator(kind, of) => coordinators(call, *kind, *of, keys).await,
+        Places::Coordinators(kind, names) => {
+            let wanted: BTreeSet<&str> = keys.iter().map(|key| &*names[*key]).collect();
+            let wanted = wanted.into_iter().map(|name| StrBytes::from_string(name.to_owned())).collect();
+            let found = find_coordinators(&call.cluster, *kind, wanted).await;
+            locate_each(keys, &found, |key, found| coordinator(*kind, &names[key], found))
+        }
     }
 }
 
-fn locate_each<K>(
-    keys: Vec<K>,
-    metadata: &Result<Metadata>,
-    place: impl Fn(&K, &Metadata) -> Located,
-) -> Vec<(K, Located)> {
-    let place = |key: K| {
-        let located = match metadata {
-            Ok(metadata) => place(&key, metadata),
-            Err(error) => later_or_never(error.clone()),
-        };
-        (key, located)
+fn locate_each<T>(
+    keys: Vec<usize>,
+    found: &Result<T>,
+    place: impl Fn(usize, &T) -> Located,
+) -> Vec<(usize, Located)> {
+    let place = |key: usize| match found {
+        Ok(found) => (key, place(key, found)),
+        Err(error) => (key, later_or_never(error.clone())),
     };
     keys.into_iter().map(place).collect()
 }
@@ -112,27 +115,12 @@ fn leader(of: &TopicPartition, metadata: &Metadata) -> Located {
     }
 }
 
-async fn coordinators<K>(
-    call: &Call,
-    kind: CoordinatorKind,
-    of: fn(&K) -> &str,
-    keys: Vec<K>,
-) -> Vec<(K, Located)> {
-    let names: BTreeSet<&str> = keys.iter().map(of).collect();
-    let names: Vec<StrBytes> = names.into_iter().map(|name| StrBytes::from_string(name.to_owned())).collect();
-    let found = find_coordinators(&call.cluster, kind, names).await;
-    let place = |key: K| {
-        let located = match &found {
-            Ok(found) => match found.get(of(&key)) {
-                Some(Ok(broker)) => Located::At(Target::Broker(broker.clone())),
-                Some(Err(error)) => later_or_never(error.clone()),
-                None => Located::Later(coordinator_error(kind, of(&key), 15, None)),
-            },
-            Err(error) => later_or_never(error.clone()),
-        };
-        (key, located)
-    };
-    keys.into_iter().map(place).collect()
+fn coordinator(kind: CoordinatorKind, name: &str, found: &Coordinators) -> Located {
+    match found.get(name) {
+        Some(Ok(broker)) => Located::At(Target::Broker(broker.clone())),
+        Some(Err(error)) => later_or_never(error.clone()),
+        None => Located::Later(coordinator_error(kind, name, 15, None)),
+    }
 }
 
 type Coordinators = HashMap<String, Result<Broker>>;

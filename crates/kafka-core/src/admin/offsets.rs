@@ -6,9 +6,8 @@ use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, D
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{BrokerId, DeleteRecordsRequest, ListOffsetsRequest};
 
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::{by_topic, check, topic_name};
+use super::stage::{Lookup, Stage};
 use super::{Admin, Outcome};
 use crate::TopicPartition;
 use crate::error::{Error, RequestFailure, Result};

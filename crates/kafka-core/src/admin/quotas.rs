@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
 use kafka_protocol::messages::{AlterClientQuotasRequest, DescribeClientQuotasRequest};
 
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::{check, some_text, text};
+use super::stage::{Lookup, Stage};
 use super::{Admin, Outcome};
 use crate::error::Result;
 use crate::wire::Api;

@@ -9,9 +9,9 @@ use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, Partition
 use kafka_protocol::messages::{BrokerId, FetchRequest};
 use uuid::Uuid;
 
-use super::driver::{Call, Stage};
-use super::lookup::Lookup;
+use super::driver::Call;
 use super::names::{by_topic, check, topic_name};
+use super::stage::{Lookup, Stage};
 use super::{Admin, OffsetSpec, Outcome};
 use crate::consumer::TOPIC_IDS_FROM;
 use crate::consumer::decode::{Answer, decode};

@@ -13,9 +13,8 @@ use kafka_protocol::messages::{
     ListPartitionReassignmentsRequest,
 };
 
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::{by_topic, check, topic_name};
+use super::stage::{Lookup, Stage};
 use super::{Admin, Outcome};
 use crate::TopicPartition;
 use crate::error::Result;

@@ -1,12 +1,10 @@
 //! The way of every key of a batch call: looked up (which broker answers for it), grouped by broker, fulfilled, and back
-//! to lookup where the broker was the wrong one. Pure: no waiting, no clock. Kafka's own admin client has the same two
-//! stages.
+//! to lookup where the broker was the wrong one. Pure: no waiting, no clock; what the keys are and what comes back for them
+//! is known in `stage` only. Kafka's own admin client has the same two stages.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Outcome;
 use crate::cluster::Broker;
 use crate::{Error, ErrorKind, Result};
 
@@ -40,46 +38,44 @@ pub(crate) enum Located {
     Never(Error),
 }
 
-/// The keys of one call on their way.
-#[derive(Debug)]
-pub(crate) struct Route<K, V> {
-    order: Vec<K>,
-    waiting: Vec<K>,
-    ready: BTreeMap<i32, (Target, Vec<K>)>,
-    last: HashMap<K, Error>,
-    /// Keys of a request whose answer was lost: the broker may have done the work.
-    in_doubt: HashSet<K>,
-    done: HashMap<K, Result<V>>,
+/// One key on its way.
+#[derive(Debug, Default)]
+struct Progress {
+    /// What stood in its way last.
+    last: Option<Error>,
+    /// The answer to a request was lost: the broker may have done the work.
+    in_doubt: bool,
+    done: Option<Result<()>>,
 }
 
-impl<K: Clone + Eq + Hash, V> Route<K, V> {
-    /// All keys start at the lookup; a key that is given twice is handled once.
-    pub(crate) fn new(keys: impl IntoIterator<Item = K>) -> Self {
-        let mut seen = HashSet::new();
-        let order: Vec<K> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
-        Self {
-            waiting: order.clone(),
-            order,
-            ready: BTreeMap::new(),
-            last: HashMap::new(),
-            in_doubt: HashSet::new(),
-            done: HashMap::new(),
-        }
+/// The keys of one call on their way, by number: `0` is the first key of the call.
+#[derive(Debug)]
+pub(crate) struct Route {
+    keys: Vec<Progress>,
+    waiting: Vec<usize>,
+    ready: BTreeMap<i32, (Target, Vec<usize>)>,
+}
+
+impl Route {
+    /// All of `count` keys start at the lookup.
+    pub(crate) fn new(count: usize) -> Self {
+        let keys = std::iter::repeat_with(Progress::default).take(count).collect();
+        Self { keys, waiting: (0..count).collect(), ready: BTreeMap::new() }
     }
 
     /// Takes the keys that have to be looked up.
-    pub(crate) fn take_waiting(&mut self) -> Vec<K> {
+    pub(crate) fn take_waiting(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.waiting)
     }
 
     /// Takes what a lookup found out about a key.
-    pub(crate) fn handle_located(&mut self, key: K, located: Located) {
+    pub(crate) fn handle_located(&mut self, key: usize, located: Located) {
         match located {
             Located::At(target) => {
                 self.ready.entry(target.id()).or_insert_with(|| (target, Vec::new())).1.push(key);
             }
             Located::Later(error) => {
-                self.last.insert(key.clone(), error);
+                self.keys[key].last = Some(error);
                 self.waiting.push(key);
             }
             Located::Never(error) => self.finish(key, Err(error)),
@@ -87,7 +83,7 @@ impl<K: Clone + Eq + Hash, V> Route<K, V> {
     }
 
     /// Takes one request to send: a broker and at most `limit` of its keys.
-    pub(crate) fn poll(&mut self, limit: usize) -> Option<(Target, Vec<K>)> {
+    pub(crate) fn poll(&mut self, limit: usize) -> Option<(Target, Vec<usize>)> {
         let mut entry = self.ready.first_entry()?;
         let (target, keys) = entry.get_mut();
         let target = target.clone();
@@ -99,25 +95,23 @@ impl<K: Clone + Eq + Hash, V> Route<K, V> {
     }
 
     /// Takes a key's answer: final, or back to the lookup.
-    pub(crate) fn handle_answer(&mut self, key: K, result: Result<V>) {
+    pub(crate) fn handle_answer(&mut self, key: usize, result: Result<()>) {
         match result {
             Err(error) if error.is_retriable() => {
-                if matches!(error, Error::Request { .. }) {
-                    self.in_doubt.insert(key.clone());
-                }
-                self.last.insert(key.clone(), error);
+                let progress = &mut self.keys[key];
+                progress.in_doubt |= matches!(error, Error::Request { .. });
+                progress.last = Some(error);
                 self.waiting.push(key);
             }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && self.in_doubt.contains(&key) => {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && self.keys[key].in_doubt => {
                 self.finish(key, Err(with_doubt(error)));
             }
             result => self.finish(key, result),
         }
     }
 
-    fn finish(&mut self, key: K, result: Result<V>) {
-        self.last.remove(&key);
-        self.done.insert(key, result);
+    fn finish(&mut self, key: usize, result: Result<()>) {
+        self.keys[key] = Progress { done: Some(result), ..Progress::default() };
     }
 
     /// Whether keys wait for a lookup.
@@ -125,21 +119,20 @@ impl<K: Clone + Eq + Hash, V> Route<K, V> {
         !self.waiting.is_empty()
     }
 
-    /// The last thing that stood in the way of a key that is not done.
+    /// Something that stands in the way of a key that is not done.
     pub(crate) fn trouble(&self) -> Option<&Error> {
-        self.last.values().next()
+        self.keys.iter().find_map(|key| key.last.as_ref())
     }
 
-    /// Every key's result in the order of the call. What is not done by now took longer than `limit`.
-    pub(crate) fn into_outcomes(mut self, what: &str, limit: Duration) -> Vec<Outcome<K, V>> {
-        let outcome = |key: K| {
-            let result = self.done.remove(&key).unwrap_or_else(|| {
-                let last = self.last.remove(&key).map(Box::new);
+    /// Every key's result. What is not done by now took longer than `limit`.
+    pub(crate) fn into_results(self, what: &str, limit: Duration) -> Vec<Result<()>> {
+        let result = |key: Progress| {
+            key.done.unwrap_or_else(|| {
+                let last = key.last.map(Box::new);
                 Err(Error::Timeout { what: what.to_owned(), after: limit, last })
-            });
-            Outcome { key, result }
+            })
         };
-        self.order.into_iter().map(outcome).collect()
+        self.keys.into_iter().map(result).collect()
     }
 }
 
@@ -179,75 +172,76 @@ mod tests {
 
     #[test]
     fn keys_of_one_broker_travel_in_one_request() {
-        let mut route = Route::<_, ()>::new(["a", "b", "c", "a"]);
+        let mut route = Route::new(3);
         for key in route.take_waiting() {
-            route.handle_located(key, Located::At(broker(if key == "b" { 2 } else { 1 })));
+            route.handle_located(key, Located::At(broker(if key == 1 { 2 } else { 1 })));
         }
-        assert_eq!(route.poll(usize::MAX), Some((broker(1), vec!["a", "c"])));
-        assert_eq!(route.poll(usize::MAX), Some((broker(2), vec!["b"])));
+        assert_eq!(route.poll(usize::MAX), Some((broker(1), vec![0, 2])));
+        assert_eq!(route.poll(usize::MAX), Some((broker(2), vec![1])));
         assert_eq!(route.poll(usize::MAX), None);
     }
 
     #[test]
     fn a_limit_splits_the_keys_of_a_broker() {
-        let mut route = Route::<_, ()>::new(["a", "b"]);
+        let mut route = Route::new(2);
         for key in route.take_waiting() {
             route.handle_located(key, Located::At(Target::Any));
         }
-        assert_eq!(route.poll(1), Some((Target::Any, vec!["a"])));
-        assert_eq!(route.poll(1), Some((Target::Any, vec!["b"])));
+        assert_eq!(route.poll(1), Some((Target::Any, vec![0])));
+        assert_eq!(route.poll(1), Some((Target::Any, vec![1])));
     }
 
     #[test]
     fn a_key_whose_broker_was_the_wrong_one_is_looked_up_again() {
-        let mut route = Route::<_, ()>::new(["a"]);
+        let mut route = Route::new(1);
         let key = route.take_waiting().remove(0);
         route.handle_located(key, Located::At(broker(1)));
         route.poll(usize::MAX);
-        route.handle_answer("a", Err(error(ErrorCode::NOT_LEADER_OR_FOLLOWER)));
-        assert_eq!(route.take_waiting(), ["a"]);
-        route.handle_located("a", Located::At(broker(2)));
+        route.handle_answer(key, Err(error(ErrorCode::NOT_LEADER_OR_FOLLOWER)));
+        assert_eq!(route.take_waiting(), [key]);
+        route.handle_located(key, Located::At(broker(2)));
         route.poll(usize::MAX);
-        route.handle_answer("a", Ok(()));
+        route.handle_answer(key, Ok(()));
         assert!(!route.has_waiting());
-        assert!(route.into_outcomes("a test", LIMIT)[0].result.is_ok());
+        assert!(route.into_results("a test", LIMIT)[0].is_ok());
     }
 
     #[test]
     fn a_final_error_of_one_key_leaves_the_others_alone() {
-        let mut route = Route::new(["a", "b"]);
+        let mut route = Route::new(2);
         route.take_waiting();
-        route.handle_located("a", Located::Never(error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)));
-        route.handle_located("b", Located::At(Target::Any));
+        route.handle_located(0, Located::Never(error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)));
+        route.handle_located(1, Located::At(Target::Any));
         route.poll(usize::MAX);
-        route.handle_answer("b", Ok(7));
-        let outcomes = route.into_outcomes("a test", LIMIT);
-        assert!(outcomes[0].result.is_err());
-        assert_eq!(outcomes[1].result.as_ref().ok(), Some(&7));
+        route.handle_answer(1, Ok(()));
+        let results = route.into_results("a test", LIMIT);
+        assert!(results[0].is_err());
+        assert!(results[1].is_ok());
     }
 
     #[test]
     fn what_is_not_done_in_time_names_what_stood_in_the_way() {
-        let mut route = Route::<_, ()>::new(["a"]);
+        let mut route = Route::new(1);
         route.take_waiting();
-        route.handle_located("a", Located::Later(error(ErrorCode::COORDINATOR_NOT_AVAILABLE)));
-        let outcome = route.into_outcomes("a test", LIMIT).remove(0);
-        let said = outcome.result.unwrap_err().to_string();
+        route.handle_located(0, Located::Later(error(ErrorCode::COORDINATOR_NOT_AVAILABLE)));
+        assert!(route.trouble().is_some());
+        let result = route.into_results("a test", LIMIT).remove(0);
+        let said = result.unwrap_err().to_string();
         assert!(said.contains("longer than 3s") && said.contains("COORDINATOR_NOT_AVAILABLE"), "{said}");
     }
 
     #[test]
     fn after_a_lost_answer_exists_already_says_that_it_may_be_our_own_work() {
-        let mut route = Route::<_, ()>::new(["a"]);
+        let mut route = Route::new(1);
         route.take_waiting();
-        route.handle_located("a", Located::At(Target::Any));
+        route.handle_located(0, Located::At(Target::Any));
         route.poll(usize::MAX);
-        route.handle_answer("a", Err(lost()));
+        route.handle_answer(0, Err(lost()));
         route.take_waiting();
-        route.handle_located("a", Located::At(Target::Any));
+        route.handle_located(0, Located::At(Target::Any));
         route.poll(usize::MAX);
-        route.handle_answer("a", Err(error(ErrorCode::TOPIC_ALREADY_EXISTS)));
-        let said = route.into_outcomes("a test", LIMIT).remove(0).result.unwrap_err().to_string();
+        route.handle_answer(0, Err(error(ErrorCode::TOPIC_ALREADY_EXISTS)));
+        let said = route.into_results("a test", LIMIT).remove(0).unwrap_err().to_string();
         assert!(said.contains("earlier try"), "{said}");
     }
 }

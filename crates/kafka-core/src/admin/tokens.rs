@@ -9,8 +9,8 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::lookup::Lookup;
 use super::names::{check, some_text, text};
+use super::stage::Lookup;
 use super::{Admin, single, whole};
 use crate::error::{Error, Result};
 use crate::wire::Api;

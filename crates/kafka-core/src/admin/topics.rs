@@ -17,10 +17,9 @@ use kafka_protocol::messages::{
 };
 use uuid::Uuid;
 
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::{check, some_text, text, topic_name};
 use super::security_names::AclOperation;
+use super::stage::{Lookup, Stage};
 use super::{Admin, OffsetSpec, Outcome};
 use crate::cluster::{Metadata, Topic};
 use crate::error::{Error, Result};

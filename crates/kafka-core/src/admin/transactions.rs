@@ -9,9 +9,8 @@ use kafka_protocol::messages::{
     TransactionalId, WriteTxnMarkersRequest,
 };
 
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::{by_topic, check, text, topic_name};
+use super::stage::{Lookup, Stage};
 use super::{Admin, Outcome, single};
 use crate::TopicPartition;
 use crate::cluster::CoordinatorKind;

@@ -13,10 +13,9 @@ use ring::pbkdf2;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::Admin;
-use super::driver::Stage;
-use super::lookup::Lookup;
 use super::names::{check, text};
 use super::security_names::ScramMechanism;
+use super::stage::{Lookup, Stage};
 use crate::error::{Error, Result};
 use crate::wire::Api;
 
