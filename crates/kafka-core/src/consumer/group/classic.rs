@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use kafka_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
 
 use super::assignor::{self, Assignor, Topics};
-use super::event::{Action, Answer, Identity, Request, Told};
-use super::member::{Member, Verdict};
+use super::event::{Action, Answer, Identity, Request};
+use super::member::Member;
 use super::options::GroupOptions;
 use super::protocol;
 use super::state::MemberState;
@@ -356,20 +356,7 @@ impl Classic {
         }
         let verdict = self.member.verdict(code);
         let error = self.member.error(api, code, None);
-        match verdict {
-            Verdict::Again => {
-                let at = now + self.member.full_pause(rng);
-                self.try_again(now);
-                (self.member.retry_at, self.member.heartbeat_at) = (at, at);
-            }
-            Verdict::Elsewhere => {
-                self.member.link.lost(now, rng);
-                self.try_again(now);
-            }
-            Verdict::Expelled => return self.expelled(now, rng),
-            Verdict::Fail => return self.member.fail(error),
-        }
-        self.member.tell(Told::Trouble(error));
+        self.follow(verdict, error, now, rng);
     }
 
     fn rebalancing(&mut self, now: Instant, rng: &mut fastrand::Rng) {

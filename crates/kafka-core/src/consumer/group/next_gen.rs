@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use kafka_protocol::messages::ConsumerGroupHeartbeatResponse;
 use uuid::Uuid;
 
-use super::event::{Action, Answer, Identity, Request, Told};
-use super::member::{Member, Verdict};
+use super::event::{Action, Answer, Identity, Request};
+use super::member::Member;
 use super::options::GroupOptions;
 use super::state::MemberState;
 use super::steps::Steps;
@@ -315,20 +315,8 @@ impl NextGen {
             }
         }
         self.say_all = true;
-        match self.member.verdict(code) {
-            Verdict::Again => {
-                let at = now + self.member.full_pause(rng);
-                self.try_again(now);
-                (self.member.retry_at, self.member.heartbeat_at) = (at, at);
-            }
-            Verdict::Elsewhere => {
-                self.member.link.lost(now, rng);
-                self.try_again(now);
-            }
-            Verdict::Expelled => return self.expelled(now, rng),
-            Verdict::Fail => return self.member.fail(error),
-        }
-        self.member.tell(Told::Trouble(error));
+        let verdict = self.member.verdict(code);
+        self.follow(verdict, error, now, rng);
     }
 
     fn forget_membership(&mut self) {

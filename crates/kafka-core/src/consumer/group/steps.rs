@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::event::{Action, Answer, Told};
-use super::member::Member;
+use super::member::{Member, Verdict};
 use super::standstill::Slept;
 use super::state::MemberState;
 use crate::error::{Error, Result};
@@ -105,6 +105,25 @@ pub(super) trait Steps {
         self.member_mut().link.lost(now, rng);
         self.member_mut().tell(Told::Trouble(error));
         self.try_again(now);
+    }
+
+    /// A request was refused with `error`: does what the verdict on its code says.
+    fn follow(&mut self, verdict: Verdict, error: Error, now: Instant, rng: &mut fastrand::Rng) {
+        match verdict {
+            Verdict::Again => {
+                let at = now + self.member_mut().full_pause(rng);
+                self.try_again(now);
+                let member = self.member_mut();
+                (member.retry_at, member.heartbeat_at) = (at, at);
+            }
+            Verdict::Elsewhere => {
+                self.member_mut().link.lost(now, rng);
+                self.try_again(now);
+            }
+            Verdict::Expelled => return self.expelled(now, rng),
+            Verdict::Fail => return self.member_mut().fail(error),
+        }
+        self.member_mut().tell(Told::Trouble(error));
     }
 
     /// The user took records at this instant.

@@ -5,7 +5,7 @@ use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::protocol::StrBytes;
 
 use super::super::assignor::Racks;
-use super::super::event::Rebalance;
+use super::super::event::{Rebalance, Told};
 use super::super::{GroupOptions, GroupProtocol};
 use super::*;
 use crate::TopicPartition;

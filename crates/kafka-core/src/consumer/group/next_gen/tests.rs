@@ -5,6 +5,7 @@ use kafka_protocol::messages::consumer_group_heartbeat_response::{Assignment, To
 use kafka_protocol::protocol::StrBytes;
 
 use super::super::Assignor;
+use super::super::event::Told;
 use super::super::{GroupOptions, GroupProtocol};
 use super::*;
 
