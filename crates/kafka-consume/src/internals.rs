@@ -16,10 +16,8 @@ pub(crate) fn write(out: &mut Vec<u8>, record: &RecordView<'_>) {
     let start = out.len();
     if describe(out, record).is_none() {
         out.truncate(start);
-        let mut hex = Vec::new();
-        PayloadFormat::Hex.write(&mut hex, record.key.unwrap_or_default());
         out.extend_from_slice(b"{\"unknown_key\":\"");
-        out.extend_from_slice(&hex);
+        PayloadFormat::Hex.write(out, record.key.unwrap_or_default());
         out.extend_from_slice(b"\"}");
     }
     out.push(b'\n');

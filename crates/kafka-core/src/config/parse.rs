@@ -13,7 +13,7 @@ pub struct Entry {
 }
 
 /// Reads a file's text as `java.util.Properties` does: `#` and `!` begin comment lines, `=`, `:` or a blank ends the
-/// name, a backslash at the end of a line continues it, and `\t \n \r \f \\ \uXXXX` stand for what they do in Java.
+/// name, a backslash at the end of a line continues it, and `\t \n \r \f \\ \uHHHH` stand for what they do in Java.
 pub fn entries(text: &str) -> Vec<Entry> {
     let mut found = Vec::new();
     let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
@@ -75,7 +75,7 @@ fn unescape(text: &str) -> String {
     out
 }
 
-/// The character of `XXXX` after `\u`; characters beyond the first plane are two such escapes.
+/// The character of `HHHH` after `\u`; characters beyond the first plane are two such escapes.
 fn utf16_escape(chars: &mut std::str::Chars<'_>) -> char {
     let Some(first) = hex4(chars) else { return char::REPLACEMENT_CHARACTER };
     let mut units = vec![first];

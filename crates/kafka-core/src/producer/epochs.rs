@@ -2,7 +2,7 @@
 //! the coordinator where there are transactions.
 
 use super::output::Output;
-use super::sender::{Partition, Sender};
+use super::sender::Sender;
 use super::sequence::Identity;
 use crate::error::Error;
 
@@ -29,7 +29,8 @@ impl Sender {
             let next = if self.options.transactional { None } else { self.next_epoch() };
             let Some(partition) = self.partitions.get_mut(&slot) else { continue };
             // The coordinator alone gives out epochs of transactions: this one has to be aborted.
-            let given_up = if self.options.transactional { give_up_all(partition) } else { Vec::new() };
+            let given_up =
+                if self.options.transactional { partition.queue.give_up_where(|_| true) } else { Vec::new() };
             partition.queue.begin_epoch(next);
             let name = partition.name.clone();
             for mut batch in given_up {
@@ -90,9 +91,4 @@ impl Sender {
             Identification::Unasked | Identification::Asked => None,
         }
     }
-}
-
-fn give_up_all(partition: &mut Partition) -> Vec<super::pending::Pending> {
-    let ids: Vec<u64> = partition.queue.batches().map(|batch| batch.id).collect();
-    ids.into_iter().filter_map(|id| partition.queue.give_up(id)).collect()
 }

@@ -47,9 +47,7 @@ impl Sender {
     ) {
         let mut dropped = Vec::new();
         for partition in self.partitions.values_mut() {
-            let ids: Vec<u64> =
-                partition.queue.batches().filter(|b| is_dropped(b)).map(|batch| batch.id).collect();
-            let given_up = ids.into_iter().filter_map(|id| partition.queue.give_up(id));
+            let given_up = partition.queue.give_up_where(&is_dropped).into_iter();
             dropped.extend(given_up.map(|batch| (partition.name.clone(), batch)));
         }
         for slot in accumulator.filled().collect::<Vec<_>>() {

@@ -186,6 +186,12 @@ impl PartitionQueue {
         Some(given_up)
     }
 
+    /// Gives up the batches for which this is true.
+    pub(crate) fn give_up_where(&mut self, is_given_up: impl Fn(&Pending) -> bool) -> Vec<Pending> {
+        let ids: Vec<u64> = self.batches.iter().filter(|b| is_given_up(b)).map(|batch| batch.id).collect();
+        ids.into_iter().filter_map(|id| self.give_up(id)).collect()
+    }
+
     fn remove(&mut self, id: u64) -> Option<Pending> {
         let index = self.batches.iter().position(|batch| batch.id == id)?;
         self.batches.remove(index)

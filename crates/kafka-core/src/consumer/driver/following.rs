@@ -34,17 +34,20 @@ impl Driver {
     /// Reads what this subscription will find, besides what is assigned already.
     pub(in crate::consumer) fn follow(&mut self, subscription: Subscription) {
         let pause = lookup::pause_after(&subscription, Duration::ZERO);
-        let looked_at = Instant::now();
-        self.following = Some(Following { subscription, looked_at, pause, looking: false, seen: 0 });
+        self.follow_after(pause, subscription);
     }
 
     /// Reads what another subscription finds as well.
     pub(super) fn follow_another(&mut self, subscription: Subscription) {
         if self.following.take().is_some() {
-            self.follow(subscription);
-            // At once.
-            self.following.iter_mut().for_each(|following| following.pause = Duration::ZERO);
+            // Looks at once.
+            self.follow_after(Duration::ZERO, subscription);
         }
+    }
+
+    fn follow_after(&mut self, pause: Duration, subscription: Subscription) {
+        let looked_at = Instant::now();
+        self.following = Some(Following { subscription, looked_at, pause, looking: false, seen: 0 });
     }
 
     /// Takes up partitions that the metadata shows for the first time, and looks for more where it is time to.
