@@ -39,17 +39,7 @@ impl Serve for JoinGroupRequest {
     }
 
     fn refuse(&self, version: i16, error: ResponseError) -> JoinGroupResponse {
-        let joined = Joined {
-            error: Some(error),
-            member_id: self.member_id.to_string(),
-            generation: -1,
-            protocol_type: None,
-            protocol: None,
-            leader: String::new(),
-            skip_assignment: false,
-            members: Vec::new(),
-        };
-        respond(joined, version)
+        respond(Joined::refused(&self.member_id, error), version)
     }
 
     fn access(&self, _cluster: &Cluster) -> Vec<Access> {

@@ -32,11 +32,26 @@ pub(crate) struct JoinRequest {
     pub(crate) can_skip_assignment: bool,
 }
 
+impl Joined {
+    pub(crate) fn refused(member_id: &str, error: ResponseError) -> Self {
+        Self {
+            error: Some(error),
+            member_id: member_id.to_owned(),
+            generation: -1,
+            protocol_type: None,
+            protocol: None,
+            leader: String::new(),
+            skip_assignment: false,
+            members: Vec::new(),
+        }
+    }
+}
+
 impl ClassicGroup {
     /// A member joins, or joins again. Always leads to one [`Answer::Join`], perhaps later.
     pub(crate) fn join(&mut self, request: JoinRequest, now: Instant) {
         if let Err(error) = self.check_join(&request) {
-            let refused = self.join_error(&request.member_id, error);
+            let refused = Joined::refused(&request.member_id, error);
             self.answers.push_back(Answer::Join(request.token, refused));
         } else if request.member_id.is_empty() {
             self.join_new(request, now);
@@ -70,7 +85,7 @@ impl ClassicGroup {
         } else if request.member_id_required {
             let until = now + request.session_timeout.min(PENDING_LIMIT);
             self.pending.insert(request.fresh_id.clone(), until);
-            let refused = self.join_error(&request.fresh_id, ResponseError::MemberIdRequired);
+            let refused = Joined::refused(&request.fresh_id, ResponseError::MemberIdRequired);
             self.answers.push_back(Answer::Join(request.token, refused));
         } else {
             self.add(request, now);
@@ -83,7 +98,7 @@ impl ClassicGroup {
             return self.add(JoinRequest { fresh_id, ..request }, now);
         }
         if let Err(error) = self.check_member(&request.member_id, request.instance.as_deref()) {
-            let refused = self.join_error(&request.member_id, error);
+            let refused = Joined::refused(&request.member_id, error);
             self.answers.push_back(Answer::Join(request.token, refused));
             return;
         }
@@ -105,10 +120,7 @@ impl ClassicGroup {
         if let Some(member) = self.members.get_mut(&id) {
             member.joining = Some(token);
         }
-        match self.state {
-            State::PreparingRebalance => self.complete_join_if_all_here(now),
-            State::Empty | State::CompletingRebalance | State::Stable => self.prepare_rebalance(now),
-        }
+        self.join_or_begin_round(now);
     }
 
     fn update(&mut self, request: JoinRequest, now: Instant) {
@@ -121,7 +133,7 @@ impl ClassicGroup {
             member.heard(now);
             if let Some(older) = member.joining.take() {
                 let id = member.id.clone();
-                let refused = self.join_error(&id, ResponseError::UnknownMemberId);
+                let refused = Joined::refused(&id, ResponseError::UnknownMemberId);
                 self.answers.push_back(Answer::Join(older, refused));
             }
         }
@@ -147,17 +159,14 @@ impl ClassicGroup {
         }
         self.leader.get_or_insert_with(|| member.id.clone());
         self.members.insert(member.id.clone(), member);
-        match self.state {
-            State::PreparingRebalance => self.complete_join_if_all_here(now),
-            State::Empty | State::CompletingRebalance | State::Stable => self.prepare_rebalance(now),
-        }
+        self.join_or_begin_round(now);
     }
 
     /// A static member that came back takes the place of its older self, whose requests are fenced from now on.
     fn replace_static(&mut self, old: &str, request: JoinRequest, now: Instant) {
         let Some(mut member) = self.members.remove(old) else { return };
         if let Some(token) = member.joining.take() {
-            let fenced = self.join_error(old, ResponseError::FencedInstanceId);
+            let fenced = Joined::refused(old, ResponseError::FencedInstanceId);
             self.answers.push_back(Answer::Join(token, fenced));
         }
         if let Some(token) = member.syncing.take() {
@@ -188,6 +197,11 @@ impl ClassicGroup {
         if let Some(member) = self.members.get_mut(&id) {
             member.joining = Some(token);
         }
+        self.join_or_begin_round(now);
+    }
+
+    /// A member joins: the round of joins that is open, or one that begins with it.
+    fn join_or_begin_round(&mut self, now: Instant) {
         match self.state {
             State::PreparingRebalance => self.complete_join_if_all_here(now),
             State::Empty | State::CompletingRebalance | State::Stable => self.prepare_rebalance(now),
@@ -259,19 +273,6 @@ impl ClassicGroup {
             leader,
             skip_assignment: false,
             members,
-        }
-    }
-
-    pub(super) fn join_error(&self, member_id: &str, error: ResponseError) -> Joined {
-        Joined {
-            error: Some(error),
-            member_id: member_id.to_owned(),
-            generation: -1,
-            protocol_type: None,
-            protocol: None,
-            leader: String::new(),
-            skip_assignment: false,
-            members: Vec::new(),
         }
     }
 }

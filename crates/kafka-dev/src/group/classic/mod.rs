@@ -275,7 +275,7 @@ impl ClassicGroup {
     fn remove(&mut self, id: &str, now: Instant) {
         let Some(member) = self.members.remove(id) else { return };
         if let Some(token) = member.joining {
-            self.answers.push_back(Answer::Join(token, self.join_error(id, ResponseError::UnknownMemberId)));
+            self.answers.push_back(Answer::Join(token, Joined::refused(id, ResponseError::UnknownMemberId)));
         }
         if let Some(token) = member.syncing {
             self.answers.push_back(Answer::Sync(token, Synced::refused(ResponseError::UnknownMemberId)));
