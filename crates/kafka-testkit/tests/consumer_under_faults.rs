@@ -300,6 +300,33 @@ fn partitions_of_a_leader_in_a_black_hole_are_read_when_it_is_back_the_others_me
     }
 }
 
+/// A broker answers with an empty fetch and leaves the connection alone for a while (KIP-219).
+#[test]
+fn a_consumer_over_its_quota_waits_and_says_nothing_of_trouble() {
+    let Some(kafka) = RealKafka::one_node() else { return };
+    if skip_without_kcat() {
+        return;
+    }
+    let (topic, client) = (unique("quota"), unique("slow"));
+    kafka.create_topic(&topic, 1, &[]);
+    let quota = ["--alter", "--add-config", "consumer_byte_rate=6000"];
+    let whose = ["--entity-type", "clients", "--entity-name", &client];
+    let _ = kafka.tool("configs", &[&quota[..], &whose].concat(), "").expect_code(0);
+    // In batches far below what the quota lets through at once.
+    let lines: String = (0..6000).map(|number| format!("line {number}\n")).collect();
+    let batches = ["-P", "-b", &kafka.bootstrap(), "-t", &topic, "-X", "batch.num.messages=100"];
+    let _ = kcat(&batches, lines).expect_code(0);
+    let name = format!("client.id={client}");
+    let sizes = "max.partition.fetch.bytes=20000";
+    let flags =
+        ["-b", &kafka.bootstrap(), "--no-group", &topic, "--exit", "-f", "%v\\n", "-X", &name, "-X", sizes];
+    let started = Instant::now();
+    let read = run("kafka-consume", flags, "", Duration::from_secs(60)).expect_code(0);
+    assert!(started.elapsed() > Duration::from_secs(2), "the quota was felt");
+    assert_eq!(numbers(&read.stdout), (0..6000).collect::<Vec<_>>());
+    assert!(!read.stderr.contains("trying again"), "{}", read.stderr);
+}
+
 #[test]
 fn reading_an_unknown_topic_fails_and_creates_nothing() {
     let Some(kafka) = RealKafka::one_node() else { return };
