@@ -1,5 +1,7 @@
 //! SaslAuthenticate, versions 0 to 2 (KIP-152, 368 session lifetime).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};
@@ -13,9 +15,12 @@ impl Serve for SaslAuthenticateRequest {
 
     async fn serve(self, call: &mut Call<'_>) -> SaslAuthenticateResponse {
         let users = call.connection.users();
-        let shared = std::sync::Arc::clone(&call.connection.shared);
-        let step = call.connection.sasl.step(&self.auth_bytes, &users, &shared.cluster().credentials);
-        match step {
+        if !users.is_required() {
+            return self.refuse(call.version, ResponseError::IllegalSaslState);
+        }
+        let shared = Arc::clone(&call.connection.shared);
+        let stored = |user: &str, hash| shared.cluster().credentials.get(user, hash).cloned();
+        match call.connection.sasl.step(&self.auth_bytes, &users, stored) {
             Step::Challenge(challenge) => answered(challenge),
             Step::Success(user, last) => {
                 let now = call.shared().clock.now();
@@ -32,7 +37,12 @@ impl Serve for SaslAuthenticateRequest {
     }
 
     fn refuse(&self, _version: i16, error: ResponseError) -> SaslAuthenticateResponse {
-        let message = "Authentication failed: Invalid username or password";
+        let message = match error {
+            ResponseError::SaslAuthenticationFailed => {
+                "Authentication failed: Invalid username or password".to_owned()
+            }
+            error => error.to_string(),
+        };
         SaslAuthenticateResponse::default()
             .with_error_code(error.code())
             .with_error_message(Some(text(message)))

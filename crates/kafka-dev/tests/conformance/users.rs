@@ -1,4 +1,5 @@
-//! Quotas and SCRAM credentials: what is stored is told, what cannot be is refused, each with its own error.
+//! Quotas and SCRAM credentials: what is stored is told, what cannot be is refused, each with its own error. Where nobody
+//! has to authenticate, nobody can, and there are no access rules.
 
 use bytes::Bytes;
 use kafka_dev::ResponseError as E;
@@ -6,6 +7,8 @@ use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryDat
 use kafka_protocol::messages::alter_user_scram_credentials_request::{
     ScramCredentialDeletion, ScramCredentialUpsertion,
 };
+use kafka_protocol::messages::create_acls_request::AclCreation;
+use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
 use kafka_protocol::messages::describe_client_quotas_request::ComponentData;
 use kafka_protocol::messages::describe_user_scram_credentials_request::UserName;
 use kafka_protocol::messages::*;
@@ -166,4 +169,54 @@ fn a_credential_that_cannot_be_is_refused() {
     let both = alter(wire, &[(&user, SHA_256)], &[upsert(&user, SHA_256, 4096)]);
     assert_eq!(both, [code(E::ResourceNotFound)], "the first thing that is wrong counts");
     assert_eq!(described(wire, &user).0, code(E::ResourceNotFound), "nothing was stored");
+}
+
+#[test]
+fn there_are_no_access_rules_where_nobody_has_to_authenticate() {
+    const TOPIC: i8 = 2;
+    const LITERAL: i8 = 3;
+    const ALLOW: i8 = 3;
+    const READ: i8 = 3;
+    let Some(mut stage) = stage() else { return };
+    let (wire, disabled) = (&mut stage.wire, code(E::SecurityDisabled));
+    let all = DescribeAclsRequest::default()
+        .with_resource_type_filter(1)
+        .with_resource_name_filter(None)
+        .with_pattern_type_filter(1)
+        .with_principal_filter(None)
+        .with_host_filter(None)
+        .with_operation(1)
+        .with_permission_type(1);
+    assert_eq!(wire.call(&all, 3).error_code, disabled);
+    let rule = AclCreation::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name(text("t"))
+        .with_resource_pattern_type(LITERAL)
+        .with_principal(text("User:ann"))
+        .with_host(text("*"))
+        .with_operation(READ)
+        .with_permission_type(ALLOW);
+    let created = wire.call(&CreateAclsRequest::default().with_creations(vec![rule]), 3);
+    assert_eq!(created.results[0].error_code, disabled);
+    let filter = DeleteAclsFilter::default()
+        .with_resource_type_filter(TOPIC)
+        .with_resource_name_filter(Some(text("t")))
+        .with_pattern_type_filter(LITERAL)
+        .with_principal_filter(None)
+        .with_host_filter(None)
+        .with_operation(1)
+        .with_permission_type(1);
+    let deleted = wire.call(&DeleteAclsRequest::default().with_filters(vec![filter]), 3);
+    assert_eq!(deleted.filter_results[0].error_code, disabled);
+}
+
+#[test]
+fn nobody_can_authenticate_where_nobody_has_to() {
+    let Some(mut stage) = stage() else { return };
+    let illegal = code(E::IllegalSaslState);
+    let handshake = SaslHandshakeRequest::default().with_mechanism(text("PLAIN"));
+    assert_eq!(stage.wire.call(&handshake, 1).error_code, illegal);
+    let token = SaslAuthenticateRequest::default().with_auth_bytes(Bytes::from_static(b"\0ann\0secret"));
+    assert_eq!(stage.wire.call(&token, 2).error_code, illegal);
+    assert_eq!(stage.wire.offset(&stage.topic, -1), 0, "the connection goes on");
 }
