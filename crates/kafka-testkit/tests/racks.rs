@@ -21,13 +21,16 @@ fn the_range_assignor_gives_partitions_to_members_in_the_racks_of_their_replicas
         Program::start("kafka-consume", ["-b", &bootstrap, &group, &topic].into_iter().chain(flags))
     };
     let members = [1, 2, 3].map(member);
-    // The last word of each member: "… assigned racked[1]; revoked …" or "… kept racked[1]; took …".
+    // The last word of each member: "… assigned racked[1]; revoked -; kept -; took …", or with what it kept.
     let part = |member: &Program| {
         let said = member.stderr();
-        let last = said.lines().rfind(|line| line.contains(": assigned "))?.to_owned();
-        let names: Vec<_> = last.split(&format!("{topic}[")).skip(1).collect();
-        let revoked = last.split("; revoked ").nth(1)?.split("; kept").next()?.to_owned();
-        names.first()?.split(']').next().filter(|_| names.len() == 1 && revoked == "-")?.parse::<u32>().ok()
+        let last = said.lines().rfind(|line| line.contains(": assigned "))?;
+        let (assigned, rest) = last.split_once(": assigned ")?.1.split_once("; revoked ")?;
+        let kept = rest.split_once("; kept ")?.1.split_once("; took")?.0;
+        let mut names = [assigned, kept].into_iter().filter(|names| *names != "-");
+        let (name, is_only) = (names.next()?, names.next().is_none());
+        let number = name.strip_prefix(&format!("{topic}["))?.strip_suffix(']')?;
+        number.parse::<u32>().ok().filter(|_| is_only)
     };
     eventually("one partition for each, of its own rack", LIMIT, || {
         members.iter().map(part).collect::<Vec<_>>() == [Some(1), Some(2), Some(0)]
