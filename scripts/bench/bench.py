@@ -245,6 +245,10 @@ def latency(bench):
             lambda topic: ["kcat", "-P", "-b", bench.bootstrap, "-t", topic, "-X", "linger.ms=0"],
             lambda topic: ["kcat", "-C", "-q", "-u", "-b", bench.bootstrap, "-t", topic],
         ),
+        "java": (
+            lambda topic: apache(bench, "console-producer", topic, "--producer-property", "linger.ms=0"),
+            lambda topic: apache(bench, "console-consumer", topic, "--from-beginning"),
+        ),
     }
     print(f"\nlatency at {rate} records a second for {seconds} s, milliseconds")
     print(f"  {'':8}{'p50':>24}{'p99':>24}{'max':>24}")
@@ -260,37 +264,45 @@ def latency(bench):
         print(f"  {name:8}" + "".join(f"{spread([r[i] for r in found]):>24}" for i in range(3)))
 
 
+def apache(bench, tool, topic, *more):
+    return ["scripts/kafka.sh", "tool", tool, "--bootstrap-server", bench.bootstrap, "--topic", topic, *more]
+
+
 def end_to_end(producer, consumer, seconds, rate):
-    """Sorted delays in milliseconds. The first second, in which both connect and warm up, does not count."""
+    """Sorted delays in milliseconds. What is sent before the first line came out, and a second longer, does not count."""
     reader = subprocess.Popen(consumer, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     writer = subprocess.Popen(producer, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    warm_up, total, delays = rate, rate * seconds + rate, []
+    wanted, delays, flowing = rate * seconds, [], threading.Event()
 
     def receive():
-        for number in range(total):
+        while len(delays) < wanted:
             line = reader.stdout.readline()
             now = time.perf_counter_ns()
             if not line:
                 return
-            if number >= warm_up:
-                delays.append((now - int(line.split()[0])) / 1e6)
+            flowing.set()
+            sent, counts, _ = line.split()
+            if int(counts):
+                delays.append((now - int(sent)) / 1e6)
 
     receiver = threading.Thread(target=receive)
     receiver.start()
     padding = "x" * 80
-    due = time.perf_counter()
-    for _ in range(total):
+    start = due = time.perf_counter()
+    left = wanted + rate
+    while left > 0 and due - start < 60:
         due += 1 / rate
         time.sleep(max(0.0, due - time.perf_counter()))
-        writer.stdin.write(f"{time.perf_counter_ns()} {padding}\n".encode())
+        writer.stdin.write(f"{time.perf_counter_ns()} {int(left <= wanted)} {padding}\n".encode())
         writer.stdin.flush()
+        left -= flowing.is_set()
     writer.stdin.close()
     writer.wait(30)
     receiver.join(30)
-    reader.kill()
+    reader.terminate()
     reader.wait()
-    if len(delays) != total - warm_up:
-        sys.exit(f"{' '.join(consumer)}: {len(delays)} of {total - warm_up} records came out")
+    if len(delays) != wanted:
+        sys.exit(f"{' '.join(consumer)}: {len(delays)} of {wanted} records came out")
     return sorted(delays)
 
 
