@@ -10,15 +10,18 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// What has not been read yet.
+    #[inline]
     pub(super) fn rest(self) -> &'a [u8] {
         self.rest
     }
 
+    #[inline]
     pub(super) fn is_empty(self) -> bool {
         self.rest.is_empty()
     }
@@ -98,10 +101,12 @@ impl<'a> Cursor<'a> {
     }
 }
 
+#[inline]
 fn zigzag_i32(raw: u32) -> i32 {
     (raw >> 1).cast_signed() ^ -(raw & 1).cast_signed()
 }
 
+#[inline]
 fn zigzag_i64(raw: u64) -> i64 {
     (raw >> 1).cast_signed() ^ -(raw & 1).cast_signed()
 }
