@@ -32,3 +32,4 @@ pub use profile::Profiles;
 pub use run::run;
 pub use runtime::{Runtime, Stop};
 pub use suggest::nearest;
+pub use trouble::Troubles;

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use kafka_cli::offset_spec::Place;
 use kafka_cli::time::now_ms;
-use kafka_cli::{Exit, Failure, Session};
+use kafka_cli::{Exit, Failure, Session, Troubles};
 use kafka_core::config::{Origin, property};
 use kafka_core::consumer::{
     AutoCommit, Consumer, ConsumerOptions, GroupOptions, OffsetQuery, ResetPolicy, Source, Subscription,
@@ -87,7 +87,7 @@ fn consume(arguments: &Arguments) -> Result<Exit> {
         started: Instant::now(),
         written: 0,
         last_record: Instant::now(),
-        last_trouble: None,
+        troubles: Troubles::default(),
         is_leaving,
         progress,
         session: &session,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use kafka_cli::Session;
+use kafka_cli::{Session, Troubles};
 use kafka_core::TopicPartition;
 use kafka_core::consumer::{Consumer, Event, PartitionRecords, RecordView};
 
@@ -70,7 +70,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) started: Instant,
     pub(crate) written: u64,
     pub(crate) last_record: Instant,
-    pub(crate) last_trouble: Option<(String, Instant)>,
+    pub(crate) troubles: Troubles,
 }
 
 impl Reader<'_> {
@@ -181,21 +181,14 @@ impl Reader<'_> {
             Event::Rebalanced(rebalance) => self.story.rebalance(&rebalance),
             Event::Committed(offsets) => self.story.committed(&offsets),
             Event::Notice(partition, notice) => self.story.notice(&partition, &notice),
-            Event::Trouble(error) => self.trouble(&error),
+            Event::Trouble(error) => {
+                let line = self.troubles.line(&error, Instant::now());
+                line.into_iter().for_each(|line| self.story.trouble(&line));
+            }
             Event::GaveUp(error) | Event::Failed(error) => return Err(error.into()),
             _ => {}
         }
         Ok(())
-    }
-
-    /// The same trouble is said once in a while.
-    fn trouble(&mut self, error: &kafka_core::Error) {
-        const REMIND: Duration = Duration::from_secs(10);
-        let text = error.to_string();
-        if self.last_trouble.as_ref().is_none_or(|(last, at)| *last != text || at.elapsed() >= REMIND) {
-            self.story.trouble(error);
-            self.last_trouble = Some((text, Instant::now()));
-        }
     }
 
     fn forget(&mut self, partitions: &[TopicPartition]) {

@@ -98,8 +98,8 @@ impl Story {
     }
 
     /// Something failed and is tried again.
-    pub(crate) fn trouble(self, error: &kafka_core::Error) {
-        self.say("trouble", &format!("{error}; trying again"));
+    pub(crate) fn trouble(self, line: &str) {
+        self.say("trouble", line);
     }
 
     /// Where things stand.
