@@ -345,6 +345,7 @@ impl Member {
     pub(super) fn lose_all(&mut self) {
         self.revocation = None;
         self.standstill.forget();
+        self.story.lose_all();
         if !self.owned.is_empty() {
             let partitions = std::mem::take(&mut self.owned).into_iter().collect();
             self.tell(Told::Lost { partitions });

@@ -44,6 +44,13 @@ impl Story {
         self.begun.get_or_insert_with(|| (now, owned.clone()));
     }
 
+    /// All that was owned is lost, which is told by itself: what comes again did not stay.
+    pub(super) fn lose_all(&mut self) {
+        if let Some((_, before)) = &mut self.begun {
+            before.clear();
+        }
+    }
+
     /// A rebalance that has told of its end already goes on, from what it ended with.
     pub(super) fn go_on(&mut self, before: BTreeSet<TopicPartition>, now: Instant) {
         self.begun = Some((now, before));
@@ -93,4 +100,28 @@ pub(super) fn position<'a>(id: &str, ids: impl Iterator<Item = &'a str>) -> Opti
     ids.sort_unstable();
     let at = ids.iter().position(|other| *other == id)?;
     Some((at + 1, ids.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lost_and_comes_again_has_come_and_not_stayed() {
+        let (now, owned) = (Instant::now(), BTreeSet::from([TopicPartition::new("t", 0)]));
+        let mut story = Story::new(now);
+        story.go_on(owned.clone(), now);
+        story.lose_all();
+        let ending = Ending {
+            protocol: "consumer",
+            assignor: None,
+            generation: 2,
+            member_id: "m".into(),
+            position: None,
+            is_leader: false,
+            target: owned.clone(),
+        };
+        let told = story.end("g".into(), ending, now).unwrap();
+        assert!(told.came.iter().eq(&owned) && told.went.is_empty() && told.stayed.is_empty(), "{told:?}");
+    }
 }
