@@ -201,3 +201,27 @@ fn no_output_at_any_level_holds_the_password() {
         }
     }
 }
+
+#[test]
+fn no_command_line_of_ours_or_of_a_child_holds_a_password_that_stands_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (password, seen) = ("correct-horse-battery", at("seen"));
+    std::fs::write(at("password"), password).unwrap();
+    // Looks at every command line of the machine while the tool waits for the secret, then gives it away.
+    let spy = format!("cat /proc/[0-9]*/cmdline > {} ; cat {}", seen.display(), at("password").display());
+    std::fs::write(at("spy.sh"), spy).unwrap();
+    let properties = format!(
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.username=alice\n\
+         sasl.password=${{command:sh {}}}\n",
+        at("spy.sh").display()
+    );
+    std::fs::write(at("client.properties"), properties).unwrap();
+    let mut command = Command::new(binary("kafka-admin"));
+    command.args(["-b", "127.0.0.1:1", "--timeout", "1s", "--trace", "list-topics", "-F"]);
+    command.arg(at("client.properties"));
+    let refused = Program::start_command(command).finish(LIMIT).expect_code(3);
+    let lines = String::from_utf8_lossy(&std::fs::read(&seen).unwrap()).into_owned();
+    assert!(lines.contains("kafka-admin") && lines.contains("spy.sh"), "nothing was seen: {refused:?}");
+    assert!(!lines.contains(password) && !refused.stderr.contains(password), "{lines} {refused:?}");
+}
