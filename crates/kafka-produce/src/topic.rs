@@ -2,12 +2,18 @@
 //! meant.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use kafka_cli::{Exit, Failure, Session};
 use kafka_core::admin::{Admin, NewTopic};
 use kafka_core::cluster::Topic;
 use kafka_core::{Error, ErrorCode, ErrorKind};
+
+/// How often a topic is looked for, and the pause between: one that was created this moment is not known to every broker
+/// yet.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is known of the topic.
 ///
@@ -21,7 +27,8 @@ pub(crate) fn find(
 ) -> Result<Arc<Topic>> {
     let admin = Admin::new(session.client.cluster().clone(), session.timeout);
     let topic = session.run_within_timeout("looking for the topic", async {
-        match describe(&admin, name).await {
+        let tries = if allow_create { 1 } else { TRIES };
+        match describe_soon(&admin, name, tries).await {
             Err(error) if error.kind() == ErrorKind::NotFound && allow_create => {
                 create(&admin, name, highest).await?;
                 describe(&admin, name).await.map_err(anyhow::Error::from)
@@ -32,6 +39,19 @@ pub(crate) fn find(
     })?;
     check_partitions(&topic, highest)?;
     Ok(topic)
+}
+
+async fn describe_soon(admin: &Admin, name: &str, tries: u32) -> kafka_core::Result<Arc<Topic>> {
+    let mut found = describe(admin, name).await;
+    for _ in 1..tries {
+        if !found.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        admin.cluster().refresh().await?;
+        found = describe(admin, name).await;
+    }
+    found
 }
 
 async fn describe(admin: &Admin, name: &str) -> kafka_core::Result<Arc<Topic>> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kafka_dev::{ApiKey, Broker, Config, Fault, Handle, Record};
+use kafka_dev::{ApiKey, Broker, Config, Fault, Handle, Record, ResponseError};
 use kafka_testkit::{Finished, run};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -136,6 +136,16 @@ fn what_is_not_acknowledged_is_in_the_failed_file_and_can_be_sent_again() {
     broker.faults().on(ApiKey::Produce).always().then(Fault::CloseConnection);
     let named = produce(&broker, &[&["t", "--raw"][..], &timeouts].concat(), b"c\n").expect_code(1);
     assert!(named.stderr.contains("\"value\":\"c\""), "{}", named.stderr);
+}
+
+#[test]
+fn a_topic_that_the_broker_has_not_heard_of_yet_is_asked_for_again() {
+    let broker = broker();
+    let unknown = Fault::Error(ResponseError::UnknownTopicOrPartition);
+    broker.faults().on(ApiKey::Metadata).topic("t").then(unknown);
+    let _ = produce(&broker, &["t", "--raw"], b"a\n").expect_code(0);
+    assert_eq!(texts(&stored(&broker, "t", 0)), [(None, Some("a"))]);
+    assert_eq!(broker.faults().hits(), 1);
 }
 
 #[test]
