@@ -78,14 +78,13 @@ impl Call {
         V: Send,
     {
         let mut keyed = Keyed::new(stage, keys);
-        let count = keyed.len();
-        let results = self.carry(&mut keyed, count).await;
+        let results = self.carry(&mut keyed).await;
         keyed.into_outcomes(results)
     }
 
-    /// What became of each of `count` keys.
-    async fn carry(&self, work: &mut dyn Work, count: usize) -> Vec<Result<()>> {
-        let mut route = Route::new(count);
+    /// What became of each key.
+    async fn carry(&self, work: &mut dyn Work) -> Vec<Result<()>> {
+        let mut route = Route::new(work.count());
         // What is not done by then says so itself.
         let _ = timeout_at(self.deadline, self.drive(work, &mut route)).await;
         route.into_results(self.what, self.limit)

@@ -1,7 +1,7 @@
 //! One kind of batch request, and what is typed about a call of it: its keys and the values that came back. The way of
 //! the keys through lookup and fulfilment, which is the same for all kinds, is in `driver` and `route`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -96,6 +96,9 @@ fn version<R: Api>(connection: &crate::wire::Connection) -> Result<i16> {
 
 /// A call as its driver sees it: keys are numbers, and what came back for them is kept here.
 pub(super) trait Work: Send {
+    /// How many keys there are.
+    fn count(&self) -> usize;
+
     /// What decides which broker answers for which key.
     fn places(&self) -> Places;
 
@@ -122,14 +125,10 @@ pub(super) struct Keyed<K, V> {
 impl<K: Clone + Eq + Hash, V> Keyed<K, V> {
     /// A key that is given twice is handled once.
     pub(super) fn new(stage: Stage<K, V>, keys: impl IntoIterator<Item = K>) -> Self {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let keys: Vec<K> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
         let values = keys.iter().map(|_| None).collect();
         Self { stage, keys, values }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.keys.len()
     }
 
     /// What became of every key, in the order of the call.
@@ -152,6 +151,10 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Send,
 {
+    fn count(&self) -> usize {
+        self.keys.len()
+    }
+
     fn places(&self) -> Places {
         self.stage.lookup.places(&self.keys)
     }

@@ -33,13 +33,16 @@ pub(super) struct Broker {
 
 impl Broker {
     pub(super) fn can_take(&self, now: Instant, max_in_flight: usize) -> bool {
-        let is_muted = self.not_before.is_some_and(|instant| now < instant);
-        self.link == Link::Up && !is_muted && self.in_flight < max_in_flight
+        self.link == Link::Up && !self.is_left_alone(now) && self.in_flight < max_in_flight
+    }
+
+    fn is_left_alone(&self, now: Instant) -> bool {
+        self.not_before.is_some_and(|instant| now < instant)
     }
 
     /// When its silence is long enough to be noticed; none where nothing is to be heard of it.
     pub(super) fn silent_at(&self, now: Instant) -> Option<Instant> {
-        let is_pausing = self.link == Link::Down && self.not_before.is_some_and(|instant| now < instant);
+        let is_pausing = self.link == Link::Down && self.is_left_alone(now);
         let is_awaited = self.in_flight > 0 || self.link == Link::Connecting || is_pausing;
         is_awaited.then(|| self.heard_at + SILENCE)
     }
@@ -58,8 +61,7 @@ pub(super) fn broker(brokers: &mut BTreeMap<i32, Broker>, id: i32, now: Instant)
 
 /// Has a connection made, where there is none and it is time.
 pub(super) fn connect(broker: &mut Broker, id: i32, now: Instant, outputs: &mut VecDeque<Output>) {
-    let is_pausing = broker.not_before.is_some_and(|instant| now < instant);
-    if broker.link == Link::Down && !is_pausing {
+    if broker.link == Link::Down && !broker.is_left_alone(now) {
         broker.link = Link::Connecting;
         if broker.last_error.is_none() {
             broker.heard_at = now;

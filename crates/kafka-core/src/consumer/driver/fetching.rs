@@ -159,16 +159,7 @@ impl Driver {
         let now = Instant::now();
         let Some(source) = self.sources.get_mut(&broker) else { return };
         if lane != source.lane {
-            let second = source.second.as_mut().filter(|second| second.lane == lane);
-            let is_wanted = second.is_some_and(|second| std::mem::take(&mut second.connecting));
-            match result {
-                Ok(connection) if is_wanted && source.is_silent(now) => {
-                    source.change_to(connection, lane, &self.cluster);
-                }
-                // An answer came after all; or why there is no connection the first one will tell.
-                _ => self.cluster.close_lane(lane),
-            }
-            return;
+            return source.handle_second(lane, result, &self.cluster, now);
         }
         source.connecting = false;
         match result {
@@ -313,6 +304,23 @@ impl Source {
         self.lane = new_lane();
         self.connection = None;
         self.session.reset();
+    }
+
+    /// Another connection than the one in use is there, or cannot be had.
+    fn handle_second(
+        &mut self,
+        lane: Lane,
+        result: Result<Arc<Connection>>,
+        cluster: &Cluster,
+        now: Instant,
+    ) {
+        let second = self.second.as_mut().filter(|second| second.lane == lane);
+        let is_wanted = second.is_some_and(|second| std::mem::take(&mut second.connecting));
+        match result {
+            Ok(connection) if is_wanted && self.is_silent(now) => self.change_to(connection, lane, cluster),
+            // An answer came after all; or why there is no connection the first one will tell.
+            _ => cluster.close_lane(lane),
+        }
     }
 
     /// Goes on with another connection. If the broker is as silent there, it is slow.

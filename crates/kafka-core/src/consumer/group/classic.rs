@@ -354,9 +354,8 @@ impl Classic {
             ErrorCode::UNKNOWN_MEMBER_ID => self.member_id = "".into(),
             _ => {}
         }
-        let verdict = self.member.verdict(code);
         let error = self.member.error(api, code, None);
-        self.follow(verdict, error, now, rng);
+        self.follow(code, error, now, rng);
     }
 
     fn rebalancing(&mut self, now: Instant, rng: &mut fastrand::Rng) {

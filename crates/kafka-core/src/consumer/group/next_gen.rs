@@ -315,8 +315,7 @@ impl NextGen {
             }
         }
         self.say_all = true;
-        let verdict = self.member.verdict(code);
-        self.follow(verdict, error, now, rng);
+        self.follow(code, error, now, rng);
     }
 
     fn forget_membership(&mut self) {

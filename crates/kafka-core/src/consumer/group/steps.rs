@@ -7,6 +7,7 @@ use super::event::{Action, Answer, Told};
 use super::member::{Member, Verdict};
 use super::standstill::Slept;
 use super::state::MemberState;
+use crate::ErrorCode;
 use crate::error::{Error, Result};
 
 /// A machine of one protocol: what it has to bring, and what all machines do.
@@ -107,9 +108,9 @@ pub(super) trait Steps {
         self.try_again(now);
     }
 
-    /// A request was refused with `error`: does what the verdict on its code says.
-    fn follow(&mut self, verdict: Verdict, error: Error, now: Instant, rng: &mut fastrand::Rng) {
-        match verdict {
+    /// A request was refused with this code: does what the verdict on it says.
+    fn follow(&mut self, code: ErrorCode, error: Error, now: Instant, rng: &mut fastrand::Rng) {
+        match self.member_mut().verdict(code) {
             Verdict::Again => {
                 let at = now + self.member_mut().full_pause(rng);
                 self.try_again(now);
