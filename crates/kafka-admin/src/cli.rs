@@ -173,6 +173,8 @@ commands! {
     Diff diff,
     /// Make the cluster what a document says
     Apply apply,
+    /// Send any request of the protocol, written as JSON
+    Raw raw,
     /// Check everything between this machine and the cluster
     Doctor doctor,
 }

@@ -12,6 +12,7 @@ mod group_state;
 mod names;
 mod offset_plan;
 mod partitions;
+mod raw;
 mod reassign_plan;
 mod report;
 mod show;

@@ -12,8 +12,9 @@ use kafka_testkit::{Finished, RealKafka, run, unique};
 /// Commands that ask no cluster.
 const LOCAL: [&str; 4] = ["profile", "config", "completions", "man"];
 
-/// A command line of every other command. `T`, `G` and `F` stand for a topic, a group and a file.
-const COMMANDS: [&str; 55] = [
+/// A command line of every other command. `T`, `G` and `F` stand for a topic, a group and a file,
+/// `S` and `J` for a declared state and a request.
+const COMMANDS: [&str; 56] = [
     "create-topic T",
     "delete-topic T --yes",
     "list-topics",
@@ -68,6 +69,7 @@ const COMMANDS: [&str; 55] = [
     "export",
     "diff S",
     "apply S",
+    "raw ListPartitionReassignments --file J",
     "doctor --topic T",
 ];
 
@@ -77,6 +79,7 @@ struct Names<'a> {
     group: &'a str,
     secret: &'a str,
     state: &'a str,
+    request: &'a str,
 }
 
 impl Names<'_> {
@@ -86,18 +89,20 @@ impl Names<'_> {
             "G" => self.group,
             "F" => self.secret,
             "S" => self.state,
+            "J" => self.request,
             other => other,
         };
         command.split(' ').map(word).collect()
     }
 }
 
-/// A file that is a password and a token, and one that declares a topic.
-fn files(folder: &std::path::Path, topic: &str) -> [String; 2] {
-    let (secret, state) = (folder.join("secret"), folder.join("state.yaml"));
+/// A file that is a password and a token, one that declares a topic, and a request with every default.
+fn files(folder: &std::path::Path, topic: &str) -> [String; 3] {
+    let [secret, state, request] = ["secret", "state.yaml", "request.json"].map(|name| folder.join(name));
     std::fs::write(&secret, "aGVsbG8=\n").unwrap();
     std::fs::write(&state, format!("topics:\n- name: {topic}\n  partitions: 1\n")).unwrap();
-    [secret, state].map(|path| path.to_str().unwrap().to_owned())
+    std::fs::write(&request, "{}").unwrap();
+    [secret, state, request].map(|path| path.to_str().unwrap().to_owned())
 }
 
 /// Runs every command and fails with all that `judge` finds wrong.
@@ -141,8 +146,8 @@ fn the_table_above_has_every_command() {
 #[test]
 fn a_broker_that_is_not_there_ends_every_command_with_3_and_its_address() {
     let folder = tempfile::tempdir().unwrap();
-    let [secret, state] = files(folder.path(), "topic");
-    let names = Names { topic: "topic", group: "group", secret: &secret, state: &state };
+    let [secret, state, request] = files(folder.path(), "topic");
+    let names = Names { topic: "topic", group: "group", secret: &secret, state: &state, request: &request };
     let at_nothing = |line: &[&str]| {
         let flags = [&["-b", "127.0.0.1:1", "--timeout", "400ms"][..], line].concat();
         run("kafka-admin", flags, "", LIMIT)
@@ -224,8 +229,8 @@ fn a_user_without_permissions_is_refused_with_6_at_once() {
     let _ =
         admin(&kafka, &["reset-offsets", &group, "--topic", &topic, "--to", "0", "--execute"]).expect_code(0);
     let folder = tempfile::tempdir().unwrap();
-    let [secret, state] = files(folder.path(), &unique("never"));
-    let names = Names { topic: &topic, group: &group, secret: &secret, state: &state };
+    let [secret, state, request] = files(folder.path(), &unique("never"));
+    let names = Names { topic: &topic, group: &group, secret: &secret, state: &state, request: &request };
     let mut special: Vec<_> = PERMITTED.map(|name| (name, 0)).into();
     // A token that is nobody's is looked for before anything else.
     special.extend([("renew-token", 4), ("expire-token", 4), ("doctor", 7)]);

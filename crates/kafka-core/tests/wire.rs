@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kafka_core::cluster::{Cluster, ClusterOptions, CoordinatorKind};
-use kafka_core::wire::{ConnectOptions, Connection, Lane};
+use kafka_core::wire::{ConnectOptions, Connection, Lane, OpaqueRequest};
 use kafka_core::{Error, RequestFailure};
 use kafka_dev::{ApiKey, Broker, Config, Fault, Handle};
-use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest};
+use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest, MetadataResponse};
+use kafka_protocol::protocol::Decodable;
 
 fn options() -> ConnectOptions {
     ConnectOptions {
@@ -80,6 +81,29 @@ async fn a_connection_that_the_broker_closes_fails_its_requests_at_once() {
     let lost = failure(connection.send(nothing()).await.unwrap_err());
     assert!(matches!(lost, RequestFailure::Disconnected(_)), "{lost}");
     assert!(connection.is_closed());
+}
+
+#[tokio::test]
+async fn requests_and_answers_may_be_bytes_and_travel_among_the_others() {
+    let broker = Broker::start(Config::in_memory()).unwrap();
+    let connection = connect(&broker).await;
+    assert_eq!(connection.offered(ApiKey::Metadata as i16).map(|range| range.min), Some(0));
+    assert_eq!(connection.offered(999), None);
+    // Metadata about no topic: as version 1 writes it, and as version 12 does, whose headers have tagged fields.
+    for (version, flexible, body) in [(1, false, &[0, 0, 0, 0][..]), (12, true, &[1, 0, 0, 0])] {
+        let request = OpaqueRequest {
+            key: ApiKey::Metadata as i16,
+            name: "Metadata",
+            version,
+            flexible,
+            flexible_answer: flexible,
+            body: body.to_vec(),
+        };
+        let mut answer = connection.send_opaque(request, Duration::from_secs(2)).await.unwrap();
+        let read = MetadataResponse::decode(&mut answer, version).unwrap();
+        assert_eq!((read.brokers.len(), answer.len()), (1, 0), "version {version}");
+        assert!(connection.send(nothing()).await.is_ok());
+    }
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ pub(crate) mod list_users;
 pub(crate) mod man;
 pub(crate) mod partition_for;
 pub(crate) mod profile;
+pub(crate) mod raw;
 pub(crate) mod reassign;
 pub(crate) mod remove_member;
 pub(crate) mod renew_token;

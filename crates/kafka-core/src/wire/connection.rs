@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::messages::api_versions_response::ApiVersionsResponse;
 use kafka_protocol::protocol::StrBytes;
@@ -20,6 +21,7 @@ use rskafka::protocol::frame::ReadError as FrameError;
 use tokio::task::unconstrained;
 
 use super::codec::{Incoming, Outgoing, api_key, api_version};
+use super::opaque::{self, OpaqueRequest};
 use super::question::{Answer, AnyMessage, Prepared, message_of};
 use super::sasl::{self, Sasl};
 use super::stream::{Control, FrameStream};
@@ -171,6 +173,7 @@ impl Connection {
     fn file_ranges(&mut self, ranges: impl IntoIterator<Item = (i16, ApiRange)>) {
         let filed = ranges
             .into_iter()
+            .chain([opaque::STAND_IN])
             .map(|(key, range)| {
                 (api_key(key), ApiVersionRange::new(api_version(range.min), api_version(range.max)))
             })
@@ -205,6 +208,19 @@ impl Connection {
             let limit = limit.unwrap_or(self.request_timeout);
             self.send_prepared(self.prepare(request), limit).await
         })
+    }
+
+    /// Sends a request that is encoded already, and gives the answer's body as it came. Its version should be one that the
+    /// broker [offers](Self::offered): it closes the connection over any other.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub async fn send_opaque(&self, request: OpaqueRequest, limit: Duration) -> Result<Bytes> {
+        let (name, has_tagged_fields) = (request.name, request.flexible_answer);
+        let malformed = |what: &str| self.failed(name, RequestFailure::Malformed(what.to_owned()));
+        let answer = self.send_prepared(self.prepare_opaque(request), limit).await?;
+        let answer = answer.downcast::<Bytes>().map_err(|_| malformed("it answers another API"))?;
+        opaque::body(*answer, has_tagged_fields).map_err(|what| malformed(&what))
     }
 
     /// Sends in turn. Boxed, so that it is compiled here and not again in every program.
@@ -297,6 +313,19 @@ impl Connection {
         Prepared { api: R::NAME, version: self.version::<R>(), sent, answer }
     }
 
+    fn prepare_opaque(&self, request: OpaqueRequest) -> Prepared<'_> {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let size = Arc::clone(&sent);
+        let (api, version) = (request.name, Some(request.version));
+        let answer = Box::pin(async move {
+            let opaque::Incoming(bytes) =
+                self.messenger.request(opaque::Outgoing { request, size: &size }).await?;
+            let size = bytes.len();
+            Ok(Answer { message: Box::new(bytes), size })
+        });
+        Prepared { api, version, sent, answer }
+    }
+
     async fn exchange_prepared(
         &self,
         request: Prepared<'_>,
@@ -353,7 +382,13 @@ impl Connection {
     /// The version in which requests of this kind go out on this connection, `None` where broker and client share none.
     #[must_use]
     pub fn version<R: Api>(&self) -> Option<i16> {
-        self.ranges.get(&R::KEY).and_then(|range| range.common(R::MIN, R::MAX))
+        self.offered(R::KEY).and_then(|range| range.common(R::MIN, R::MAX))
+    }
+
+    /// The versions of an API that the broker offers, `None` where it does not offer the API.
+    #[must_use]
+    pub fn offered(&self, key: i16) -> Option<ApiRange> {
+        self.ranges.get(&key).copied()
     }
 
     /// What the broker said it can: versions of every API, and its features (KIP-584).

@@ -7,7 +7,7 @@ use kafka_protocol::messages as m;
 use kafka_protocol::protocol::{Decodable, Encodable};
 
 /// A version number that no API reaches: "never flexible".
-const NEVER: i16 = i16::MAX;
+pub(super) const NEVER: i16 = i16::MAX;
 
 /// A request message together with what the wire has to know of it.
 pub trait Api: Encodable + Send + Sync + 'static {
