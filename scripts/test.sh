@@ -73,8 +73,10 @@ if ((!quick)); then
     --set replica.selector.class=org.apache.kafka.common.replica.RackAwareReplicaSelector \
     --set group.consumer.min.session.timeout.ms=5000 --set group.consumer.session.timeout.ms=6000 \
     --set group.consumer.min.heartbeat.interval.ms=1000 --set group.consumer.heartbeat.interval.ms=2000
+  # Streams groups are there for whoever asks for what is not stable yet.
   start_kafka KAFKA_TEST_SECURE test-secure --tls --sasl --set connections.max.reauth.ms=3000 \
-    --set delegation.token.secret.key=for-tests-only
+    --set delegation.token.secret.key=for-tests-only --set unstable.api.versions.enable=true \
+    --set unstable.feature.versions.enable=true --set group.coordinator.rebalance.protocols=classic,consumer,share,streams
 fi
 
 step tests

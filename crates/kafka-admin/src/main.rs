@@ -18,6 +18,7 @@ mod report;
 mod show;
 mod state;
 mod state_diff;
+mod streams_group;
 mod throttle;
 mod token_view;
 mod topic_state;

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::context::{Context, note};
 use crate::report::{Done, Report};
 use crate::show::or_dash;
+use crate::streams_group::with_members;
 use crate::topic_state::known;
 
 /// Where a partition shall stand.
@@ -81,7 +82,7 @@ impl Step {
 /// The group with its members; `None` where it does not exist.
 pub(crate) async fn describe(context: &Context, group: &str) -> Result<Option<GroupDescription>> {
     match context.admin.describe_groups(&[group.to_owned()]).await.remove(0).result {
-        Ok(description) => Ok(Some(description)),
+        Ok(description) => Ok(Some(with_members(context, description).await?)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }

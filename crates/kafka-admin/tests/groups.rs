@@ -7,8 +7,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{LIMIT, admin, apache, assert_holds, said};
+use common::{LIMIT, admin, admin_with_input, apache, assert_holds, rows, said};
 use kafka_testkit::{Program, RealKafka, Signal, eventually, run, unique};
+use serde_json::{Value, json};
 
 /// Writes lines with our producer.
 fn produce(kafka: &RealKafka, topic: &str, lines: &str) {
@@ -221,4 +222,73 @@ fn share_and_streams_groups_are_listed_as_apaches_tools_see_them() {
     if before == "-" {
         let _ = said(admin(&kafka, &["set-feature", "share.version=0", "--downgrade", "--yes"]));
     }
+}
+
+/// A member of a streams group, played by requests of the protocol. Its application has one subtopology, which reads `topic`.
+fn streams_member(kafka: &RealKafka, group: &str, id: &str, epoch: i32, topic: &str) -> Option<Value> {
+    let topology = json!({"epoch": 0, "subtopologies": [{"subtopology_id": "0", "source_topics": [topic]}]});
+    let joins = epoch == 0;
+    let tasks = if joins { json!([]) } else { Value::Null };
+    let request = json!({
+        "group_id": group, "member_id": id, "member_epoch": epoch, "process_id": id, "rebalance_timeout_ms": 45_000,
+        "topology": if joins { topology } else { Value::Null },
+        "active_tasks": tasks, "standby_tasks": tasks, "warmup_tasks": tasks,
+    });
+    let flags = ["raw", "StreamsGroupHeartbeat", "--group", group];
+    let ended = admin_with_input(kafka, &flags, &request.to_string());
+    (ended.code == Some(0)).then(|| serde_json::from_str(&ended.stdout).unwrap())
+}
+
+#[test]
+fn streams_groups_and_their_members_are_described_and_kept_from_harm_as_apaches_tool_sees_them() {
+    let Some(kafka) = RealKafka::secure() else { return };
+    let (topic, group) = (unique("streamed"), unique("streamers"));
+    let _ = said(admin(&kafka, &["create-topic", &topic, "-p", "2"]));
+    let members = ["AAAAAAAAAAAAAAAAAAAAAQ", "AAAAAAAAAAAAAAAAAAAAAg"];
+    // The second one also makes the broker tell the topology, which Kafka 4.1 keeps to itself until it writes again.
+    for member in members {
+        eventually("the member has joined", LIMIT, || {
+            let joined = streams_member(&kafka, &group, member, 0, &topic);
+            joined.is_some_and(|answer| answer["member_epoch"].as_i64() > Some(0))
+        });
+    }
+    let listed = said(admin(&kafka, &["list-groups", "--type", "streams", "-o", "csv"]));
+    assert_holds(&listed, &[&format!("{group},streams,")]);
+    let described: Value =
+        serde_json::from_str(&said(admin(&kafka, &["describe-group", &group, "-o", "json"]))).unwrap();
+    let theirs =
+        apache(&kafka, "streams-groups", &["--describe", "--members", "--verbose", "--group", &group]);
+    for (member, id) in described[0]["members"].as_array().unwrap().iter().zip(members) {
+        let assigned = member["assignment"].as_array().unwrap();
+        let their_row = rows(&theirs, id)[0].join(" ");
+        assert_eq!((&member["member_id"], &member["host"]), (&json!(id), &json!("/127.0.0.1")));
+        assert_holds(&their_row, &[&format!(" streams {} ", member["epoch"])]);
+        let ids: Vec<_> = assigned.iter().map(|one| one["partition"].to_string()).collect();
+        assert_eq!(
+            their_row.contains(&format!(" ACTIVE: 0:[{}]", ids.join(","))),
+            !ids.is_empty(),
+            "{theirs}"
+        );
+        assert!(assigned.iter().all(|one| one["topic"] == json!(topic)), "{described}");
+    }
+    assert_eq!(described[0]["members"].as_array().map(Vec::len), Some(2), "{described}");
+
+    let refused = admin(&kafka, &["delete-group", &group, "--yes"]).expect_code(1);
+    assert_holds(&refused.stderr, &["NON_EMPTY_GROUP"]);
+    let reset = ["reset-offsets", &group, "--topic", &topic, "--to", "earliest", "--execute"];
+    let refused = admin(&kafka, &reset).expect_code(1);
+    assert_holds(&refused.stderr, &["has 2 members", "kafka-admin at /127.0.0.1"]);
+
+    for member in members {
+        assert!(streams_member(&kafka, &group, member, -1, &topic).is_some(), "{member} leaves");
+    }
+    eventually("the group is empty", LIMIT, || {
+        said(admin(&kafka, &["describe-group", &group])).contains("State:   Empty")
+    });
+    let _ = said(admin(&kafka, &reset));
+    let described = said(admin(&kafka, &["lag", &group, "-o", "csv"]));
+    assert_holds(&described, &[&format!("{group},{topic},0,0,0,0"), &format!("{group},{topic},1,0,0,0")]);
+    forget(&kafka, &topic, &group);
+    let theirs = apache(&kafka, "streams-groups", &["--list"]);
+    assert!(!theirs.contains(&group), "{theirs}");
 }

@@ -7,6 +7,7 @@ use kafka_core::wire::{APIS, api_name};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::raw::Api;
 use crate::report::Tally;
 use crate::show::or_dash;
 use crate::topic_state::broker_ids;
@@ -29,6 +30,12 @@ struct Row {
     used: Option<i16>,
 }
 
+/// Kafka's name of the API, also of those that only `raw` speaks.
+fn name(key: i16) -> String {
+    let name = api_name(key).or_else(|| Api::find(&key.to_string()).map(|api| api.name));
+    name.map_or_else(|| format!("API {key}"), str::to_owned)
+}
+
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
     let brokers = if args.brokers.is_empty() { broker_ids(context).await? } else { args.brokers };
     let (mut tally, mut rows) = (Tally::default(), Vec::new());
@@ -37,7 +44,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
             Ok(versions) => rows.extend(versions.apis.into_iter().map(|(key, range)| Row {
                 broker: outcome.key,
                 key,
-                api: api_name(key).map_or_else(|| format!("API {key}"), str::to_owned),
+                api: name(key),
                 min: range.min,
                 max: range.max,
                 used: APIS.iter().find(|api| api.key == key).and_then(|api| range.common(api.min, api.max)),

@@ -15,6 +15,7 @@ use crate::group_state::{self, PartitionLag};
 use crate::names::GroupNames;
 use crate::report::Tally;
 use crate::show::{one_decimal, or_dash, span};
+use crate::streams_group::with_members;
 use crate::trend::{Trend, Trends};
 
 #[derive(Debug, clap::Args)]
@@ -89,7 +90,10 @@ async fn show(args: &Args, context: &Context, trends: &mut Trends) -> Result<Exi
     let mut groups = Vec::new();
     for outcome in context.admin.describe_groups(&names).await {
         match outcome.result {
-            Ok(group) => groups.push(group),
+            Ok(group) => match with_members(context, group).await {
+                Ok(group) => groups.push(group),
+                Err(error) => tally.fail(error),
+            },
             Err(error) => tally.fail(explain(context, &outcome.key, error).await),
         }
     }

@@ -7,18 +7,14 @@ use anyhow::{Context as _, Result};
 use kafka_cli::render::{Column, Format, Table, View, write_one};
 use kafka_cli::{Exit, Failure, nearest};
 use kafka_core::admin::Recipient;
-use kafka_core::wire::{ApiRange, Connection, OpaqueRequest};
+use kafka_core::cluster::CoordinatorKind;
+use kafka_core::wire::{ApiRange, Connection};
 use kafka_core::{Error, ErrorCode};
 use serde::Serialize;
 
 use crate::context::{Context, write};
-use crate::raw::{Api, Layout, Value, decode, encode};
+use crate::raw::{Api, Layout, Value, ask};
 use crate::report::Tally;
-
-/// ApiVersions: its answer's header has no tagged fields in any version, so that every client can read it.
-const API_VERSIONS: i16 = 18;
-/// Produce, which is not answered when `acks` is 0.
-const PRODUCE: i16 = 0;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -42,11 +38,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", default_value = "-")]
     file: PathBuf,
     /// Send it to the broker of this id [default: any]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", group = "recipient")]
     broker: Option<i32>,
     /// Send it to the controller, or the broker that stands for it
-    #[arg(long, conflicts_with = "broker")]
+    #[arg(long, group = "recipient")]
     controller: bool,
+    /// Send it to the coordinator of this group
+    #[arg(long, value_name = "GROUP", group = "recipient")]
+    group: Option<String>,
+    /// Send it to the coordinator of this transactional id
+    #[arg(long, value_name = "ID", group = "recipient")]
+    transactional_id: Option<String>,
     /// List all APIs with the versions that can be written
     #[arg(long, conflicts_with_all = ["api", "example", "layout"])]
     list: bool,
@@ -56,6 +58,22 @@ pub(crate) struct Args {
     /// Print the fields of request and answer: type, versions, default
     #[arg(long)]
     layout: bool,
+}
+
+impl Args {
+    fn recipient(&self) -> Recipient {
+        if let Some(id) = self.broker {
+            Recipient::Broker(id)
+        } else if let Some(group) = &self.group {
+            Recipient::Coordinator(CoordinatorKind::Group, group.clone())
+        } else if let Some(id) = &self.transactional_id {
+            Recipient::Coordinator(CoordinatorKind::Transaction, id.clone())
+        } else if self.controller {
+            Recipient::Controller
+        } else {
+            Recipient::Any
+        }
+    }
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
@@ -71,14 +89,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<Exit> {
         return show(context, &example).map(|()| Exit::Done);
     }
     let request = read(&args.file)?;
-    let recipient = match args.broker {
-        Some(id) => Recipient::Broker(id),
-        None if args.controller => Recipient::Controller,
-        None => Recipient::Any,
-    };
-    let connection = context.admin.connect(recipient).await?;
+    let connection = context.admin.connect(args.recipient()).await?;
     let version = agreed(&api, wanted, &connection)?;
-    let answer = exchange(context, &api, version, &request, &connection).await?;
+    let answer = ask(&connection, &api, version, &request, context.session.timeout).await?;
     show(context, &answer)?;
     Ok(refused(&api, &answer))
 }
@@ -116,39 +129,6 @@ fn agreed(api: &Api, wanted: Option<i16>, connection: &Connection) -> Result<i16
         None => offered.common(api.versions.first, api.versions.last),
     };
     Ok(version.ok_or_else(|| refused(format!("it offers {} in versions {min} to {max}", api.name)))?)
-}
-
-async fn exchange(
-    context: &Context,
-    api: &Api,
-    version: i16,
-    request: &serde_json::Value,
-    connection: &Connection,
-) -> Result<Value> {
-    if !is_answered(api, request) {
-        let what = "acks: brokers do not answer a Produce request with 0; write -1 or 1";
-        return Err(Failure::usage(what).into());
-    }
-    let body = encode(&Layout::of_request(api, version)?, request).map_err(|wrong| {
-        Failure::usage(wrong.to_string()).hint(format!("kafka-admin raw {} --layout", api.name))
-    })?;
-    let flexible = api.flexible.contain(version);
-    let request = OpaqueRequest {
-        key: api.key,
-        name: api.name,
-        version,
-        flexible,
-        flexible_answer: flexible && api.key != API_VERSIONS,
-        body,
-    };
-    let answer = connection.send_opaque(request, context.session.timeout).await?;
-    decode(&Layout::of_response(api, version)?, &answer)
-        .with_context(|| format!("the answer to {} version {version} cannot be read", api.name))
-}
-
-fn is_answered(api: &Api, request: &serde_json::Value) -> bool {
-    let acks = request.get("acks").and_then(serde_json::Value::as_i64);
-    api.key != PRODUCE || acks.is_some_and(|acks| acks != 0)
 }
 
 /// Says every error code of the answer.

@@ -1,6 +1,7 @@
 //! Kafka's messages as JSON and as bytes, by a table of their layouts: for the command `raw`, which speaks every API, also
 //! those that this client has no use for.
 
+mod ask;
 mod decode;
 mod encode;
 mod table;
@@ -8,8 +9,9 @@ mod table;
 mod tests;
 mod value;
 
-pub(crate) use decode::decode;
-pub(crate) use encode::encode;
+pub(crate) use ask::ask;
+use decode::decode;
+use encode::encode;
 pub(crate) use table::Api;
 pub(crate) use value::Value;
 

@@ -1,16 +1,17 @@
-//! The connection behind requests that a tool makes itself (`kafka-admin raw`): to any broker, the controller, or one by
-//! its id.
+//! The connection behind requests that a tool makes itself (`kafka-admin raw`): to any broker, the controller, a
+//! coordinator, or a broker by its id.
 
 use std::sync::Arc;
 
 use super::Admin;
 use super::lookup::{Places, locate};
 use super::route::{Located, Target};
+use crate::cluster::CoordinatorKind;
 use crate::error::{Error, Result};
 use crate::wire::{Connection, Lane};
 
 /// Who is to answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipient {
     /// Whichever broker can be reached.
     Any,
@@ -18,6 +19,8 @@ pub enum Recipient {
     Controller,
     /// The broker of this node id.
     Broker(i32),
+    /// The coordinator of this group or transactional id.
+    Coordinator(CoordinatorKind, String),
 }
 
 impl Admin {
@@ -32,6 +35,7 @@ impl Admin {
             Recipient::Any => (Places::Any, 0),
             Recipient::Controller => (Places::Controller, 1),
             Recipient::Broker(id) => (Places::Brokers(vec![Some(id)]), 0),
+            Recipient::Coordinator(kind, name) => (Places::Coordinators(kind, vec![name]), 0),
         };
         let connecting =
             call.retrying(async || match locate(&call, &places, tries, vec![0]).await.into_iter().next() {
