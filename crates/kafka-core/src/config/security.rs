@@ -2,6 +2,7 @@
 
 mod certificates;
 mod jaas;
+mod pkcs12;
 mod sasl;
 mod tls;
 

@@ -24,7 +24,7 @@ pub use pool::Lane;
 pub(crate) use pool::Pool;
 pub(crate) use question::{AnyMessage, Question, answer_of};
 pub use sasl::{Credentials, Sasl, ScramHash, TokenEndpoint, TokenSource};
-pub(crate) use tls::{AnyCertificate, AnyName};
+pub(crate) use tls::{AnyCertificate, AnyName, is_issued_by};
 pub use tls::{Certificate, Tls};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use versions::decode_any;

@@ -16,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::error::ConnectFailure;
 pub use certificate::Certificate;
+pub(crate) use certificate::is_issued_by;
 pub(crate) use verifier::{AnyCertificate, AnyName};
 
 /// How to encrypt: versions, trusted authorities, the client's own certificate.

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy};
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use super::pkcs12;
 use crate::config::Secret;
 use crate::error::{Error, Result};
+use crate::wire::is_issued_by;
 
 /// A certificate chain, the owner's first, and its private key.
 pub(super) struct Identity {
@@ -58,12 +59,11 @@ pub(super) fn authorities(
         Store::Pem => from_pem(&place, &bytes),
         Store::Jks => Err(jks(&place, path)),
         Store::Pkcs12 => {
-            let store = pkcs12(&place, &bytes, password)?;
-            let found: Vec<_> = store.entries().flat_map(|(_, entry)| certificates_of(entry)).collect();
-            if found.is_empty() {
+            let store = opened(&place, &bytes, password)?;
+            if store.certificates.is_empty() {
                 return Err(Error::Config(format!("{place}: it holds no certificate")));
             }
-            Ok(found)
+            Ok(store.certificates.into_iter().map(|certificate| certificate.der.into()).collect())
         }
     }
 }
@@ -83,31 +83,33 @@ pub(super) fn key_store(
             key: private_key(&place, &bytes, key_password.or(store_password))?,
         }),
         Store::Pkcs12 => {
-            let store = pkcs12(&place, &bytes, store_password)?;
-            let (_, chain) = store
-                .private_key_chain()
+            let store = opened(&place, &bytes, store_password)?;
+            let key = store
+                .keys
+                .first()
                 .ok_or_else(|| Error::Config(format!("{place}: it holds no private key")))?;
-            let key = PrivatePkcs8KeyDer::from(chain.key().as_der().to_vec()).into();
-            Ok(Identity { chain: chain.certs().iter().map(der).collect(), key })
+            let chain = chain_of(key, &store.certificates);
+            let chain = chain.into_iter().map(|certificate| certificate.der.clone().into()).collect();
+            Ok(Identity { chain, key: PrivatePkcs8KeyDer::from(key.der.clone()).into() })
         }
     }
 }
 
-fn certificates_of(entry: &KeyStoreEntry) -> Vec<CertificateDer<'static>> {
-    match entry {
-        KeyStoreEntry::Certificate(certificate) => vec![der(certificate)],
-        KeyStoreEntry::PrivateKeyChain(chain) => chain.certs().iter().map(der).collect(),
-        KeyStoreEntry::Secret(_) => Vec::new(),
+/// The key's own certificate, then who issued that, and so on as far as the store goes.
+fn chain_of<'a>(key: &pkcs12::Item, certificates: &'a [pkcs12::Item]) -> Vec<&'a pkcs12::Item> {
+    let own = certificates.iter().find(|certificate| certificate.local_key_id == key.local_key_id);
+    let mut chain: Vec<_> = own.into_iter().collect();
+    while let Some(last) = chain.last()
+        && let Some(issuer) = certificates.iter().find(|issuer| is_issued_by(&last.der, &issuer.der))
+        && chain.iter().all(|known| known.der != issuer.der)
+    {
+        chain.push(issuer);
     }
+    chain
 }
 
-fn der(certificate: &p12_keystore::Certificate) -> CertificateDer<'static> {
-    CertificateDer::from(certificate.as_der().to_vec())
-}
-
-fn pkcs12(place: &str, bytes: &[u8], password: Option<&Secret>) -> Result<KeyStore> {
-    let given = password.map_or("", Secret::expose);
-    KeyStore::from_pkcs12(bytes, given, Pkcs12ImportPolicy::Relaxed).map_err(|error| {
+fn opened(place: &str, bytes: &[u8], password: Option<&Secret>) -> Result<pkcs12::Store> {
+    pkcs12::Store::open(bytes, password.map_or("", Secret::expose)).map_err(|error| {
         let hint = if password.is_some() { "wrong password?" } else { "its password is not set" };
         Error::Config(format!("{place}: cannot open this PKCS#12 store ({hint}): {error}"))
     })
@@ -167,4 +169,80 @@ fn section(pem: &[u8], label: &str) -> Option<Vec<u8>> {
     let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
     let digits: String = body.split_whitespace().collect();
     base64::engine::general_purpose::STANDARD.decode(digits).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `tests/stores/make.sh` made.
+    fn stored(name: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stores").join(name)
+    }
+
+    fn certificate_of_the_client() -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(stored("client.pem")).unwrap()
+    }
+
+    fn identity(name: &str, password: Option<&str>) -> Result<Identity> {
+        key_store("ssl.keystore.location", &stored(name), password.map(Secret::from).as_ref(), None)
+    }
+
+    #[test]
+    fn the_stores_of_openssl_and_keytool_old_and_new_give_the_key_and_its_chain_in_order() {
+        let password = Some("changeit");
+        for (name, password) in [
+            ("openssl.p12", password),
+            ("openssl-legacy.p12", password),
+            ("keytool.p12", password),
+            ("keytool-legacy.p12", password),
+            ("open.p12", None),
+        ] {
+            let Identity { chain, key } = identity(name, password).unwrap();
+            let [client, between, root] =
+                chain.try_into().unwrap_or_else(|_| panic!("{name}: three certificates"));
+            assert_eq!(client, certificate_of_the_client(), "{name}");
+            assert!(is_issued_by(&client, &between) && is_issued_by(&between, &root), "{name}");
+            let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+            let public = key.public_key().unwrap();
+            assert!(client.windows(public.len()).any(|bytes| bytes == &*public), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_trust_store_gives_its_authorities() {
+        for (name, count) in [("trust.p12", 1), ("trust-legacy.p12", 1), ("openssl.p12", 3)] {
+            let password = Secret::from("changeit");
+            let found = authorities("ssl.truststore.location", &stored(name), Some(&password)).unwrap();
+            assert_eq!(found.len(), count, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_store_with_another_password_or_none_or_no_key_says_so() {
+        for (name, password, words) in [
+            ("keytool.p12", Some("wrong"), "(wrong password?): its checksum does not fit the password"),
+            ("keytool.p12", None, "(its password is not set)"),
+            ("openssl-legacy.p12", Some(""), "(wrong password?)"),
+            ("trust.p12", Some("changeit"), "it holds no private key"),
+        ] {
+            let error = identity(name, password).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.contains(words) && error.contains(name), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_cut_short_or_changed_is_an_error() {
+        let whole = std::fs::read(stored("open.p12")).unwrap();
+        for length in 0..whole.len() {
+            assert!(pkcs12::Store::open(&whole[..length], "").is_err(), "{length} bytes");
+        }
+        let mut rng = fastrand::Rng::with_seed(12);
+        for _ in 0..2_000 {
+            let mut changed = whole.clone();
+            changed[rng.usize(..whole.len())] = rng.u8(..);
+            // It has no checksum, so some changes are not seen; none may be a panic.
+            let _ = pkcs12::Store::open(&changed, "");
+        }
+    }
 }
