@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use chrono::{DateTime, Local, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, TimeZone, Utc};
 
 /// Reads a duration: `500ms`, `30s`, `1h30m`, `7d`, `2w`; a bare number is seconds.
 ///
@@ -16,22 +14,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = trimmed.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|_| wrong());
     }
-    // Days and weeks of the calendar may have other lengths; as durations they are 24 hours and 7 times that.
-    let mut total = Duration::ZERO;
-    let mut rest = trimmed;
-    for (unit, seconds) in [('w', 7 * 86_400), ('d', 86_400)] {
-        if let Some((count, tail)) = rest.split_once(unit)
-            && let Ok(count) = count.trim().parse::<u32>()
-        {
-            total += Duration::from_secs(seconds) * count;
-            rest = tail;
-        }
-    }
-    if rest.is_empty() && rest.len() < trimmed.len() {
-        return Ok(total);
-    }
-    let span = rest.parse::<SignedDuration>().map_err(|_| wrong())?;
-    Duration::try_from(span).ok().and_then(|span| total.checked_add(span)).ok_or_else(wrong)
+    humantime::parse_duration(trimmed).map_err(|_| wrong())
 }
 
 /// Reads a size in bytes: `512`, `64k`, `10MiB`, `1GB`. `k`, `M`, `G` and `KiB`, `MiB`, `GiB` are powers of 1024, `kB`,
@@ -82,28 +65,53 @@ pub fn parse_time(text: &str, now_ms: i64) -> Result<i64, String> {
         let ago = parse_duration(ago).map_err(|_| wrong())?;
         return i64::try_from(ago.as_millis()).map(|ago| now_ms - ago).map_err(|_| wrong());
     }
-    if let Ok(instant) = trimmed.parse::<Timestamp>() {
-        return Ok(instant.as_millisecond());
-    }
-    let local = trimmed.parse::<DateTime>().map_err(|_| wrong())?;
-    let zoned = local.to_zoned(TimeZone::system()).map_err(|_| wrong())?;
-    Ok(zoned.timestamp().as_millisecond())
+    // `2026-01-31T10:00` and `2026-01-31 10:00` are one.
+    let spaced = trimmed.replacen(['T', 't'], " ", 1);
+    parse_instant(&spaced).or_else(|| instant_of(parse_local(&spaced)?, &Local)).ok_or_else(wrong)
+}
+
+/// A date and time with its distance from UTC.
+fn parse_instant(text: &str) -> Option<i64> {
+    let formats = ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M%#z"];
+    let instant = formats.iter().find_map(|format| DateTime::parse_from_str(text, format).ok());
+    instant.map(|instant| instant.timestamp_millis())
+}
+
+/// A date, or a date and time, that name no time zone.
+fn parse_local(text: &str) -> Option<NaiveDateTime> {
+    let formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M"];
+    let time = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    time.or_else(|| Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN)))
+}
+
+/// When a clock in this zone shows `local`: the first time, where it does so twice; where it never does, because it was
+/// put forward, as if it had not been.
+fn instant_of<Z: TimeZone>(local: NaiveDateTime, zone: &Z) -> Option<i64> {
+    let shown = zone.from_local_datetime(&local).earliest().map(|instant| instant.timestamp_millis());
+    shown.or_else(|| {
+        let before = TimeDelta::days(1);
+        let instant = zone.from_local_datetime(&local.checked_sub_signed(before)?).earliest()?;
+        Some(instant.timestamp_millis() + before.num_milliseconds())
+    })
 }
 
 /// Milliseconds since 1970 as RFC 3339 in UTC; the number itself where no calendar has it.
 #[must_use]
 pub fn format_time(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| format!("{time:.3}"))
+    let time = DateTime::from_timestamp_millis(ms);
+    time.map_or_else(|| ms.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 /// The present, in milliseconds since 1970.
 #[must_use]
 pub fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
+    Utc::now().timestamp_millis()
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::{FixedOffset, MappedLocalTime};
+
     use super::*;
 
     const NOW: i64 = 1_800_000_000_000;
@@ -117,6 +125,8 @@ mod tests {
             ("7d", 604_800.0),
             ("2w1d", 1_296_000.0),
             ("1d12h", 129_600.0),
+            ("1.5h", 5_400.0),
+            ("1h 30min", 5_400.0),
         ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
         }
@@ -146,6 +156,8 @@ mod tests {
             ("1738310400000", 1_738_310_400_000),
             ("2025-01-31T08:00:00Z", 1_738_310_400_000),
             ("2025-01-31T10:00:00.5+02:00", 1_738_310_400_500),
+            ("2025-01-31 10:00:00+02:00", 1_738_310_400_000),
+            ("2025-01-31T08:00Z", 1_738_310_400_000),
         ] {
             assert_eq!(parse_time(text, NOW), Ok(ms), "{text}");
         }
@@ -161,5 +173,55 @@ mod tests {
         assert_eq!(format_time(1_738_310_400_500), "2025-01-31T08:00:00.500Z");
         assert_eq!(parse_time(&format_time(NOW), 0), Ok(NOW));
         assert_eq!(format_time(i64::MAX), i64::MAX.to_string());
+    }
+
+    #[test]
+    fn a_local_time_that_is_shown_twice_is_the_first_one_and_one_that_is_never_shown_counts_as_if_it_were() {
+        for (text, utc) in [
+            ("2026-03-29 01:59", "2026-03-29 00:59Z"),
+            ("2026-03-29 02:30", "2026-03-29 01:30Z"),
+            ("2026-03-29 03:00", "2026-03-29 01:00Z"),
+            ("2026-10-25 02:30", "2026-10-25 00:30Z"),
+            ("2026-10-25", "2026-10-24 22:00Z"),
+        ] {
+            let local = parse_local(text).unwrap();
+            assert_eq!(instant_of(local, &Berlin2026), parse_instant(utc), "{text}");
+        }
+    }
+
+    /// Clocks as in Berlin: at 02:00 on 29 March they show 03:00, at 03:00 on 25 October 02:00.
+    #[derive(Clone)]
+    struct Berlin2026;
+
+    impl TimeZone for Berlin2026 {
+        type Offset = FixedOffset;
+
+        fn from_offset(_: &FixedOffset) -> Self {
+            Self
+        }
+
+        fn offset_from_local_date(&self, local: &NaiveDate) -> MappedLocalTime<FixedOffset> {
+            self.offset_from_local_datetime(&local.and_time(NaiveTime::MIN))
+        }
+
+        fn offset_from_local_datetime(&self, local: &NaiveDateTime) -> MappedLocalTime<FixedOffset> {
+            let [winter, summer] = [1, 2].map(|hours| FixedOffset::east_opt(hours * 3600).unwrap());
+            let fits = |offset: &FixedOffset| self.offset_from_utc_datetime(&(*local - *offset)) == *offset;
+            match [summer, winter].into_iter().filter(fits).collect::<Vec<_>>()[..] {
+                [] => MappedLocalTime::None,
+                [one] => MappedLocalTime::Single(one),
+                [first, second, ..] => MappedLocalTime::Ambiguous(first, second),
+            }
+        }
+
+        fn offset_from_utc_date(&self, utc: &NaiveDate) -> FixedOffset {
+            self.offset_from_utc_datetime(&utc.and_time(NaiveTime::MIN))
+        }
+
+        fn offset_from_utc_datetime(&self, utc: &NaiveDateTime) -> FixedOffset {
+            let changes = ["2026-03-29 01:00", "2026-10-25 01:00"].map(|text| parse_local(text).unwrap());
+            let is_summer = (changes[0]..changes[1]).contains(utc);
+            FixedOffset::east_opt(if is_summer { 7200 } else { 3600 }).unwrap()
+        }
     }
 }

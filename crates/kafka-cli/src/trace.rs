@@ -34,7 +34,7 @@ impl Subscriber for StderrLines {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let now = jiff::Timestamp::now().strftime("%H:%M:%S%.6f");
+        let now = chrono::Utc::now().format("%H:%M:%S%.6f");
         let mut line = Line(format!("{now} {}", event.metadata().target()));
         event.record(&mut line);
         // A closed stderr must not end the run.

@@ -127,10 +127,9 @@ fn target(args: &Args) -> Result<Target> {
         Place::Time(parse_time(text, now).map_err(usage)?)
     } else if let Some(text) = &args.by_duration {
         // Apache writes ISO 8601 durations: P1DT2H.
-        let iso =
-            text.parse::<jiff::SignedDuration>().ok().and_then(|span| i64::try_from(span.as_millis()).ok());
-        let plain = || parse_duration(text).map(|span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
-        Place::Time(now.saturating_sub(iso.map_or_else(plain, Ok).map_err(usage)?))
+        let iso = text.strip_prefix('P').map(|parts| parts.replacen('T', "", 1).to_ascii_lowercase());
+        let span = parse_duration(iso.as_ref().unwrap_or(text)).map_err(usage)?;
+        Place::Time(now.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     } else {
         Place::Committed
     };
