@@ -150,6 +150,12 @@ fn explain(code: ErrorCode, message: Option<&str>) -> String {
     }
 }
 
+impl From<kafka_compression::Unknown> for Error {
+    fn from(unknown: kafka_compression::Unknown) -> Self {
+        Self::Config(unknown.to_string())
+    }
+}
+
 impl Error {
     /// An answer of a broker with the error `code` about `subject`.
     pub fn broker(

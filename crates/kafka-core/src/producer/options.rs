@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::accumulator::Limits;
 use super::output::SenderOptions;
 use super::partitioner::Partitioner;
-use crate::compression::Compression;
+use crate::compression::{self, Compression};
 use crate::config::{Config, property};
 use crate::error::{Error, Result};
 
@@ -136,7 +136,7 @@ impl ProducerOptions {
         if self.delivery_timeout < self.linger {
             return refuse("delivery.timeout.ms must not be below linger.ms");
         }
-        self.compression.check()
+        Ok(self.compression.check()?)
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -154,7 +154,7 @@ impl ProducerOptions {
             idempotent: self.idempotent,
             transactional: self.transactional_id.is_some(),
             wait_for_answers: self.acks != Acks::None,
-            compress: self.compression.codec != crate::compression::Codec::None,
+            compress: self.compression.codec != compression::Codec::None,
             max_in_flight: self.max_in_flight,
             max_request_bytes: self.max_request_bytes,
             delivery_timeout: self.delivery_timeout,

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use ruzstd::encoding::CompressionLevel;
 
 use super::{Codec, Compression};
@@ -11,6 +11,13 @@ use super::{Codec, Compression};
 const XERIAL_HEADER: &[u8] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 /// Snappy looks for matches within 64 KiB, so larger chunks would pack no better.
 const XERIAL_CHUNK_BYTES: usize = 64 * 1024;
+/// The head of an LZ4 frame: its magic, version 1 with independent blocks, blocks of at most 64 KiB, and the checksum of
+/// these two bytes. <https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md>
+const LZ4_HEADER: &[u8] = b"\x04\x22\x4d\x18\x60\x40\x82";
+const LZ4_BLOCK_BYTES: usize = 64 * 1024;
+/// Set in the length of a block that would have grown.
+const LZ4_PLAIN_BLOCK: u32 = 1 << 31;
+const LZ4_END_MARK: [u8; 4] = [0; 4];
 const GZIP_DEFAULT_LEVEL: i32 = 6;
 
 /// Appends the packed form of `plain` to `out`.
@@ -55,16 +62,27 @@ fn snappy(plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// Independent blocks: the Java client reads no others.
+/// Independent blocks of 64 KiB, as the Java client writes them; it reads no others. The encoder of
+/// `lz4_flex::frame` would copy every byte once more.
 fn lz4(plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    let info = FrameInfo::new().block_mode(BlockMode::Independent).block_size(BlockSize::Max64KB);
-    let mut encoder = FrameEncoder::with_frame_info(info, out);
-    encoder.write_all(plain)?;
-    encoder.finish().map(drop).map_err(io::Error::other)
+    out.extend_from_slice(LZ4_HEADER);
+    let (mut table, mut room) = (CompressTable::large(), vec![0; get_maximum_output_size(LZ4_BLOCK_BYTES)]);
+    for block in plain.chunks(LZ4_BLOCK_BYTES) {
+        let packed = compress_into_with_table(block, &mut room, &mut table).map_err(io::Error::other)?;
+        let (bytes, mark) =
+            if packed < block.len() { (&room[..packed], 0) } else { (block, LZ4_PLAIN_BLOCK) };
+        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+        out.extend_from_slice(&(length | mark).to_le_bytes());
+        out.extend_from_slice(bytes);
+    }
+    out.extend_from_slice(&LZ4_END_MARK);
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     fn packed(codec: Codec, plain: &[u8]) -> Vec<u8> {
@@ -79,13 +97,29 @@ mod tests {
         let plain = b"rider-updates ".repeat(20_000);
         assert_eq!(packed(Codec::Gzip, &plain)[..3], [0x1f, 0x8b, 8]);
         assert_eq!(packed(Codec::Snappy, &plain)[..16], *XERIAL_HEADER);
-        assert_eq!(packed(Codec::Lz4, &plain)[..4], [0x04, 0x22, 0x4d, 0x18]);
-        assert_eq!(packed(Codec::Lz4, &plain)[4] & 0b1110_0000, 0b0110_0000, "version 1, independent blocks");
+        assert_eq!(packed(Codec::Lz4, &plain)[..7], [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]);
         assert_eq!(packed(Codec::Zstd, &plain)[..4], [0x28, 0xb5, 0x2f, 0xfd]);
         for codec in Codec::ALL {
             let ratio = packed(codec, &plain).len() as f64 / plain.len() as f64;
             assert_eq!(ratio < 0.2, codec != Codec::None, "{codec}: {ratio}");
         }
+    }
+
+    #[test]
+    fn lz4_leaves_blocks_plain_that_would_grow_and_its_frames_pass_the_decoder_of_its_crate() {
+        let mut state = 1_u32;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        let mut plain: Vec<u8> = noise.take(LZ4_BLOCK_BYTES + 1).collect();
+        plain.extend(b"north ".repeat(30_000));
+        let packed = packed(Codec::Lz4, &plain);
+        assert_eq!(packed[7..11], (LZ4_BLOCK_BYTES as u32 | LZ4_PLAIN_BLOCK).to_le_bytes());
+        assert!(packed.len() < LZ4_BLOCK_BYTES + 3_000, "{}", packed.len());
+        let mut opened = Vec::new();
+        lz4_flex::frame::FrameDecoder::new(&packed[..]).read_to_end(&mut opened).unwrap();
+        assert_eq!(opened, plain);
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! The compressions of record batches, all in Rust: which there are, and bytes in and out.
+//! The compressions of Kafka's record batches, all in Rust: which there are, and bytes in and out. Nothing of batches.
+//!
+//! A crate of its own, so that the codecs, which are generic, are compiled for speed while the client library is compiled
+//! for size.
 
 mod compress;
 mod decompress;
@@ -9,7 +12,20 @@ use std::str::FromStr;
 pub use compress::compress;
 pub use decompress::{DecompressError, decompress};
 
-use crate::error::{Error, Result};
+/// A compression that there is not, or a level that it does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unknown {
+    /// No codec has this name.
+    #[error("no such compression: {0} (none, gzip, snappy, lz4, zstd)")]
+    Codec(String),
+    /// gzip has other levels.
+    #[error("compression.level: gzip has the levels 1 to 9, not {0}")]
+    GzipLevel(i32),
+    /// The codec has one level only here.
+    #[error("compression.level: {0} has one level here, so {1} would mean nothing; leave it out")]
+    Level(Codec, i32),
+}
 
 /// A compression of record batches (`compression.type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -69,13 +85,11 @@ impl fmt::Display for Codec {
 }
 
 impl FromStr for Codec {
-    type Err = Error;
+    type Err = Unknown;
 
-    fn from_str(text: &str) -> Result<Self> {
+    fn from_str(text: &str) -> Result<Self, Unknown> {
         let found = Self::ALL.into_iter().find(|codec| codec.name() == text);
-        found.ok_or_else(|| {
-            Error::Config(format!("no such compression: {text} (none, gzip, snappy, lz4, zstd)"))
-        })
+        found.ok_or_else(|| Unknown::Codec(text.into()))
     }
 }
 
@@ -92,16 +106,12 @@ impl Compression {
     /// Refuses a level that would mean nothing.
     ///
     /// # Errors
-    /// [`Error::Config`], naming the levels that there are.
-    pub fn check(&self) -> Result<()> {
+    /// [`Unknown`], naming the levels that there are.
+    pub fn check(&self) -> Result<(), Unknown> {
         match (self.codec, self.level) {
             (_, None) | (Codec::None, _) | (Codec::Gzip, Some(1..=9)) => Ok(()),
-            (Codec::Gzip, Some(level)) => {
-                Err(Error::Config(format!("compression.level: gzip has the levels 1 to 9, not {level}")))
-            }
-            (codec, Some(level)) => Err(Error::Config(format!(
-                "compression.level: {codec} has one level here, so {level} would mean nothing; leave it out"
-            ))),
+            (Codec::Gzip, Some(level)) => Err(Unknown::GzipLevel(level)),
+            (codec, Some(level)) => Err(Unknown::Level(codec, level)),
         }
     }
 }
