@@ -22,7 +22,7 @@ impl Placement {
     ///
     /// # Errors
     /// No route fits, for the user.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn partition(&self, draft: &Draft<'_>) -> Result<Option<i32>, String> {
         match self {
             Self::Input => Ok(draft.partition),

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::batch::{BatchBuilder, HEADER_BYTES};
@@ -290,6 +291,7 @@ impl Accumulator {
         }
         let likely = (buffer.last_bytes + buffer.last_bytes / 8).max(bytes + HEADER_BYTES);
         let room = likely.clamp(FIRST_ROOM_BYTES, topic.batch_bytes.max(FIRST_ROOM_BYTES));
+        let room = room + BatchBuilder::SLACK_BYTES;
         let fits = |memory: &Vec<u8>| memory.capacity() >= room;
         let memory = match self.spare.iter().position(fits) {
             Some(index) => self.spare.swap_remove(index),
@@ -354,13 +356,19 @@ impl Accumulator {
         if oldest < created_before { self.take(slot) } else { None }
     }
 
-    /// Gives back what a finished batch counted for, and its memory where it can be used again.
-    pub(crate) fn release(&mut self, charged: usize, memory: Option<Vec<u8>>) {
+    /// Gives back what a finished batch counted for.
+    pub(crate) fn release(&mut self, charged: usize) {
         self.used = self.used.saturating_sub(charged);
         self.pressed = false;
-        if let Some(memory) = memory.filter(|memory| memory.capacity() >= self.limits.batch_bytes)
-            && self.spare.len() < SPARE_BATCHES
-        {
+    }
+
+    /// Keeps the memory of a batch for the next ones, where nobody else holds it and it is large enough.
+    pub(crate) fn keep(&mut self, batch: Bytes) {
+        let Ok(mut batch) = batch.try_into_mut() else { return };
+        // Contents would be copied.
+        batch.clear();
+        let memory = Vec::from(batch);
+        if memory.capacity() >= self.limits.batch_bytes && self.spare.len() < SPARE_BATCHES {
             self.spare.push(memory);
         }
     }

@@ -38,6 +38,9 @@ pub(crate) struct BatchBuilder {
 }
 
 impl BatchBuilder {
+    /// Room behind the last record that encoding uses for a moment.
+    pub(crate) const SLACK_BYTES: usize = Scratch::BYTES;
+
     /// An empty batch in `memory`, whose contents are dropped and whose room is used.
     pub(crate) fn new(mut memory: Vec<u8>) -> Self {
         memory.clear();
@@ -74,7 +77,7 @@ impl BatchBuilder {
             + value.len()
             + varint_len(record.headers.len() as i64)
             + headers;
-        self.bytes.reserve(body + 5);
+        self.bytes.reserve(body + 5 + Self::SLACK_BYTES);
         let mut head = Scratch::new();
         head.varint(body as i64);
         head.byte(0);
@@ -83,7 +86,7 @@ impl BatchBuilder {
         key.write(&mut head, &mut self.bytes);
         value.write(&mut head, &mut self.bytes);
         head.varint(record.headers.len() as i64);
-        self.bytes.extend_from_slice(head.as_slice());
+        head.drain_to(&mut self.bytes);
         if !record.headers.is_empty() {
             self.push_headers(record);
         }
@@ -95,7 +98,7 @@ impl BatchBuilder {
             let mut head = Scratch::new();
             Field::new(Some(&header.name)).write(&mut head, &mut self.bytes);
             Field::new(header.value.as_deref()).write(&mut head, &mut self.bytes);
-            self.bytes.extend_from_slice(head.as_slice());
+            head.drain_to(&mut self.bytes);
         }
     }
 
@@ -191,14 +194,13 @@ impl<'a> Field<'a> {
     }
 
     /// Small numbers gather in `head`; they move to `out` when bytes follow.
-    #[inline]
+    #[inline(always)]
     fn write(&self, head: &mut Scratch, out: &mut Vec<u8>) {
         match self.0 {
             None => head.varint(-1),
             Some(bytes) => {
                 head.varint(bytes.len() as i64);
-                out.extend_from_slice(head.as_slice());
-                head.clear();
+                head.drain_to(out);
                 out.extend_from_slice(bytes);
             }
         }
@@ -207,24 +209,27 @@ impl<'a> Field<'a> {
 
 /// Room for the numbers of one record between its bytes.
 struct Scratch {
-    bytes: [u8; 40],
+    bytes: [u8; Scratch::BYTES],
     len: usize,
 }
 
 impl Scratch {
+    /// A record's numbers up to the first bytes take 28 at most.
+    const BYTES: usize = 32;
+
     #[inline]
     fn new() -> Self {
-        Self { bytes: [0; 40], len: 0 }
+        Self { bytes: [0; Self::BYTES], len: 0 }
     }
 
+    /// Moves what is here to the end of `out`. All of the room is copied and cut off again: a copy of a fixed length is a
+    /// few instructions, one of a few bytes is a call.
     #[inline]
-    fn clear(&mut self) {
+    fn drain_to(&mut self, out: &mut Vec<u8>) {
+        let end = out.len() + self.len;
+        out.extend_from_slice(&self.bytes);
+        out.truncate(end);
         self.len = 0;
-    }
-
-    #[inline]
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
     }
 
     #[inline]

@@ -225,8 +225,9 @@ impl Driver {
         }
         let released: Vec<_> = finished.into_iter().map(|done| self.report(done)).collect();
         let mut accumulator = self.shared.lock();
-        for (charged, memory) in released {
-            accumulator.release(charged, memory);
+        for (charged, batch) in released {
+            accumulator.release(charged);
+            accumulator.keep(batch);
         }
         drop(accumulator);
         if let Some(error) = self.sender.failure() {
@@ -261,7 +262,10 @@ impl Driver {
     fn pack(&self, slot: Slot, batch: u64, bytes: Bytes) {
         let (events, compression) = (self.events.0.clone(), self.options.compression);
         tokio::task::spawn_blocking(move || {
-            let _ = events.send(Event::Packed(slot, batch, batch::pack(&bytes, compression)));
+            let packed = batch::pack(&bytes, compression);
+            // The sender has the last hold on it when it hears of this: it can be used again.
+            drop(bytes);
+            let _ = events.send(Event::Packed(slot, batch, packed));
         });
     }
 
@@ -282,8 +286,8 @@ impl Driver {
         });
     }
 
-    /// Tells whoever wants to know; returns what the batch counted for and its memory.
-    fn report(&self, done: Done) -> (usize, Option<Vec<u8>>) {
+    /// Tells whoever wants to know; returns what the batch counted for, and its bytes.
+    fn report(&self, done: Done) -> (usize, Bytes) {
         let (partition, mut pending) = (done.partition, done.batch);
         if pending.attempts > 1 {
             let metrics = &self.cluster.options().connect.metrics;
@@ -317,8 +321,7 @@ impl Driver {
         if let Some(handler) = &self.handler {
             handler(&delivery);
         }
-        let memory = delivery.batch.is_unique().then(|| Vec::from(delivery.batch));
-        (charged, memory)
+        (charged, delivery.batch)
     }
 
     fn handle_event(&mut self, event: Event) {
@@ -333,7 +336,11 @@ impl Driver {
                 let mut accumulator = self.shared.lock();
                 self.sender.handle_answer(request, &answer, &mut accumulator, now);
             }
-            Event::Packed(slot, batch, bytes) => self.sender.handle_packed(slot, batch, bytes),
+            Event::Packed(slot, batch, bytes) => {
+                if let Some(plain) = self.sender.handle_packed(slot, batch, bytes) {
+                    self.shared.lock().keep(plain);
+                }
+            }
             Event::Identified(answer) => self.sender.handle_identity(answer),
         }
     }

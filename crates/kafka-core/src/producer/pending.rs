@@ -22,6 +22,15 @@ pub(crate) enum Body {
     Sealed(Bytes),
 }
 
+impl Body {
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Sealed(bytes) | Self::Packing(bytes) => bytes,
+            Self::Plain(bytes) | Self::Packed(bytes) => Bytes::from(bytes),
+        }
+    }
+}
+
 /// A batch that has no outcome yet.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -85,10 +94,7 @@ impl Pending {
 
     /// The bytes as they are now.
     pub(crate) fn into_bytes(self) -> Bytes {
-        match self.body {
-            Body::Sealed(bytes) | Body::Packing(bytes) => bytes,
-            Body::Plain(bytes) | Body::Packed(bytes) => Bytes::from(bytes),
-        }
+        self.body.into_bytes()
     }
 
     /// Whether it needs nothing more than a stamp.

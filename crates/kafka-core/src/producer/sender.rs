@@ -330,12 +330,10 @@ impl Sender {
         }
     }
 
-    /// A batch was compressed.
-    pub(crate) fn handle_packed(&mut self, slot: Slot, batch: u64, bytes: Vec<u8>) {
-        let queue = self.partitions.get_mut(&slot).map(|partition| &mut partition.queue);
-        if let Some(batch) = queue.and_then(|queue| queue.get_mut(batch)) {
-            batch.body = Body::Packed(bytes);
-        }
+    /// A batch was compressed; returns it as it was before.
+    pub(crate) fn handle_packed(&mut self, slot: Slot, batch: u64, bytes: Vec<u8>) -> Option<Bytes> {
+        let batch = self.partitions.get_mut(&slot)?.queue.get_mut(batch)?;
+        Some(std::mem::replace(&mut batch.body, Body::Packed(bytes)).into_bytes())
     }
 
     /// A number for a batch that came out of another one.

@@ -279,7 +279,7 @@ impl World {
             let before = self.outcomes.insert(value, outcome);
             assert!(before.is_none(), "seed {}: record {value} has two outcomes", self.seed);
         }
-        self.accumulator.release(charged, None);
+        self.accumulator.release(charged);
     }
 
     /// Puts a request on its connection: behind those before it, after a delay, or nowhere.

@@ -12,7 +12,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read<'a>(&self, piece: &'a [u8], defaults: &'a Defaults) -> Result<Draft<'a>, String> {
         let (key, value) = match &self.separator {
             Some(separator) => split(piece, separator)

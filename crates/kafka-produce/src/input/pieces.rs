@@ -147,7 +147,7 @@ impl Run<'_> {
 impl<'a> Iterator for Run<'a> {
     type Item = Piece<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Piece<'a>> {
         let waiting = &self.buffer[*self.from..];
         let (length, with_separator) = match self.cut.find(waiting, *self.seen) {

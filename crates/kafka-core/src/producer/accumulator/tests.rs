@@ -51,7 +51,7 @@ fn a_full_buffer_refuses_and_lets_what_lingers_leave() {
     assert_eq!(append(&mut accumulator, Some(0), 800, now), Err(Refusal::NoRoom));
     assert!(accumulator.due(slot, now).is_some());
     let batch = accumulator.take(slot).unwrap();
-    accumulator.release(batch.charged, None);
+    accumulator.release(batch.charged);
     assert_eq!(accumulator.used(), 0, "everything that was charged comes back");
     append(&mut accumulator, Some(0), 800, now).unwrap();
 }
@@ -75,4 +75,24 @@ fn a_flush_lets_batches_leave_that_were_begun_before_it() {
     accumulator.take(slot);
     append(&mut accumulator, Some(0), 5, now).unwrap();
     assert_eq!(accumulator.due(slot, now), None);
+}
+
+#[test]
+fn the_memory_of_a_batch_is_used_again_once_nobody_else_holds_it() {
+    let now = Instant::now();
+    let mut accumulator = accumulator(100_000, 1 << 20, 1);
+    let slot = Slot { topic: 0, partition: 0 };
+    let fill = |accumulator: &mut Accumulator| {
+        for _ in 0..90 {
+            append(accumulator, Some(0), 1000, now).unwrap();
+        }
+        Bytes::from(accumulator.take(slot).unwrap().bytes)
+    };
+    let (first, held) = (fill(&mut accumulator), fill(&mut accumulator));
+    let (first_at, held_at, other_hold) = (first.as_ptr(), held.as_ptr(), held.clone());
+    accumulator.keep(held);
+    accumulator.keep(first);
+    assert_eq!(fill(&mut accumulator).as_ptr(), first_at);
+    assert_ne!(fill(&mut accumulator).as_ptr(), held_at);
+    drop(other_hold);
 }
