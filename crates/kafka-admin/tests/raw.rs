@@ -159,3 +159,30 @@ fn the_table_has_every_api_and_version_that_a_real_kafka_offers() {
         assert!(ours.is_object() && within, "{api} is offered, the table has {ours}");
     }
 }
+
+#[test]
+fn a_request_reaches_the_broker_that_it_is_meant_for() {
+    let Some(kafka) = RealKafka::three_nodes() else { return };
+    let bootstrap = kafka.bootstrap();
+    // Only the broker itself knows its configuration.
+    let of_two = json!({"resources": [{"resource_type": 4, "resource_name": "2"}]}).to_string();
+    let _ = raw(&bootstrap, "DescribeConfigs --broker 2", &of_two).expect_code(0);
+    let _ = raw(&bootstrap, "DescribeConfigs --broker 3", &of_two).expect_code(1);
+    // Only its coordinator knows a group.
+    for _ in 0..4 {
+        let group = unique("anywhere");
+        let asked = json!({"groups": [{"group_id": group, "topics": null}]}).to_string();
+        let at = |recipient: &str| raw(&bootstrap, &format!("OffsetFetch -V 8 {recipient}"), &asked);
+        eventually("there is a coordinator", LIMIT, || at(&format!("--group {group}")).code == Some(0));
+        let answers = (1..=3).map(|id| at(&format!("--broker {id}")));
+        let (found, refused): (Vec<_>, Vec<_>) = answers.partition(|ended| ended.code == Some(0));
+        assert_eq!((found.len(), refused.len()), (1, 2), "{group}");
+        assert_holds(&refused[0].stderr, &["NOT_COORDINATOR"]);
+    }
+    let id = unique("anywhere");
+    let asked = json!({"transactional_ids": [id]}).to_string();
+    eventually("there is a coordinator", LIMIT, || {
+        // At its coordinator it is unknown; anywhere else this would end with 1.
+        raw(&bootstrap, &format!("DescribeTransactions --transactional-id {id}"), &asked).code == Some(4)
+    });
+}
