@@ -112,7 +112,7 @@ fn leave_hanging(kafka: &RealKafka, topic: &str, id: &str) -> i64 {
     let asked = json!({"transactional_id": id, "transaction_timeout_ms": 60_000, "producer_id": -1, "producer_epoch": -1});
     let mut producer = None;
     eventually("the coordinator gives a producer id", LIMIT, || {
-        producer = raw(kafka, &["InitProducerId"], &asked);
+        producer = raw(kafka, &["InitProducerId", "--transactional-id", id], &asked);
         producer.is_some()
     });
     let producer = producer.unwrap();
