@@ -1,6 +1,7 @@
 //! `reset-offsets`: sets where a group goes on reading. Shows a plan; `--execute` applies it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use kafka_cli::offset_spec::{Place, parse_place};
@@ -126,14 +127,21 @@ fn target(args: &Args) -> Result<Target> {
     } else if let Some(text) = &args.to_datetime {
         Place::Time(parse_time(text, now).map_err(usage)?)
     } else if let Some(text) = &args.by_duration {
-        // Apache writes ISO 8601 durations: P1DT2H.
-        let iso = text.strip_prefix('P').map(|parts| parts.replacen('T', "", 1).to_ascii_lowercase());
-        let span = parse_duration(iso.as_ref().unwrap_or(text)).map_err(usage)?;
+        let span = age(text).map_err(usage)?;
         Place::Time(now.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     } else {
         Place::Committed
     };
     Ok(Target::Place(place))
+}
+
+/// A duration of ours, or as Apache's tool takes it: ISO 8601 without years and months, which have no one length.
+fn age(text: &str) -> Result<Duration, String> {
+    let iso = text.strip_prefix('P').and_then(|iso| {
+        let (days, time) = iso.split_once('T').unwrap_or((iso, ""));
+        (!days.contains(['Y', 'M'])).then(|| [days, time].concat().to_ascii_lowercase())
+    });
+    parse_duration(iso.as_deref().unwrap_or(text))
 }
 
 /// Lines `TOPIC,PARTITION,OFFSET`, as Apache's tool exports them, or any columns below a header line that names these
@@ -172,6 +180,16 @@ fn header(fields: &[&str]) -> Option<[usize; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_is_ours_or_iso_8601_with_days() {
+        for (text, hours) in [("36h", 36), ("P1DT12H", 36), ("P2D", 48), ("PT90M", 1), ("1d12h", 36)] {
+            assert_eq!(age(text).unwrap().as_secs() / 3600, hours, "{text}");
+        }
+        for wrong in ["P1M", "P1Y", "P", "soon"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_file_names_topic_partition_and_offset() {
