@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Result;
 use kafka_cli::{Exit, Failure, Session};
 use kafka_core::config::property;
-use kafka_core::producer::{Partitioner, Producer, ProducerOptions, ProducerTopic, TransactionalProducer};
+use kafka_core::producer::{
+    Acks, Partitioner, Producer, ProducerOptions, ProducerTopic, TransactionalProducer,
+};
 use kafka_core::{Error, RecordRef};
 use tokio::runtime::Handle;
 
@@ -58,6 +60,9 @@ impl Sink {
         let network = session.runtime.handle().clone();
         let record_limit = options.max_request_bytes;
         let handler = deliveries.handler()?;
+        if options.acks == Acks::None {
+            deliveries.tally().expect_no_answers();
+        }
         let (producer, transactions) = {
             let _inside = network.enter();
             if options.transactional_id.is_some() {

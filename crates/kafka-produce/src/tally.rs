@@ -38,6 +38,8 @@ struct Count {
 pub(crate) struct Tally {
     partitions: BTreeMap<(String, i32), Count>,
     is_transactional: bool,
+    /// Brokers do not answer (`acks=0`).
+    is_unanswered: bool,
     /// Records of aborted transactions.
     aborted: u64,
     /// Records of transactions of which nobody knows how they ended.
@@ -53,6 +55,11 @@ impl Tally {
     /// From now on what is sent counts when its transaction is committed.
     pub(crate) fn expect_transactions(&mut self) {
         self.is_transactional = true;
+    }
+
+    /// From now on what is sent has only left this machine: no broker says that it has it.
+    pub(crate) fn expect_no_answers(&mut self) {
+        self.is_unanswered = true;
     }
 
     /// The broker has them.
@@ -170,6 +177,9 @@ impl Tally {
         if is_one_topic {
             let _ = write!(line, " to {topic}");
         }
+        if self.is_unanswered {
+            line.push_str(", not acknowledged (acks=0)");
+        }
         if sent.len() > LISTED_PARTITIONS {
             let _ = write!(line, ", {} partitions", sent.len());
             return line;
@@ -204,6 +214,14 @@ mod tests {
         assert_eq!(tally.report("t"), ["sent 6 records: t[0] 3, t[1] 2, u[0] 1"]);
         (0..20).for_each(|partition| tally.sent("t", partition, 1));
         assert!(tally.report("t")[0].ends_with(", 21 partitions"));
+    }
+
+    #[test]
+    fn the_end_does_not_claim_that_a_broker_has_what_none_acknowledged() {
+        let mut tally = Tally::default();
+        tally.expect_no_answers();
+        tally.sent("t", 1, 2);
+        assert_eq!(tally.report("t"), ["sent 2 records to t, not acknowledged (acks=0): [1] 2"]);
     }
 
     #[test]
