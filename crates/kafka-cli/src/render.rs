@@ -7,6 +7,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::printable::is_unsafe;
+
 pub use table::{Block, Column, Table, View};
 
 /// What `-o` takes.
@@ -74,12 +76,24 @@ pub fn write_one<D: Serialize>(
 }
 
 fn write_json<D: Serialize>(out: &mut dyn Write, document: &D) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, document)?;
-    writeln!(out)
+    write_safe(out, &serde_json::to_string_pretty(document)?)
 }
 
 fn write_json_line<D: Serialize>(out: &mut dyn Write, document: &D) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, document)?;
+    write_safe(out, &serde_json::to_string(document)?)
+}
+
+/// Writes JSON with what could steer a terminal escaped: but for ends of lines, that stands in strings only.
+fn write_safe(out: &mut dyn Write, json: &str) -> io::Result<()> {
+    for part in json.split_inclusive(|c| c != '\n' && is_unsafe(c)) {
+        match part.char_indices().next_back() {
+            // All of them lie in the basic plane.
+            Some((at, c)) if c != '\n' && is_unsafe(c) => {
+                write!(out, "{}\\u{:04x}", &part[..at], u32::from(c))?
+            }
+            _ => out.write_all(part.as_bytes())?,
+        }
+    }
     writeln!(out)
 }
 
@@ -153,5 +167,24 @@ mod tests {
     #[test]
     fn name_is_one_name_a_line() {
         assert_eq!(written(Format::Name), "a\nb,\"c\\x1b\n");
+    }
+
+    #[test]
+    fn no_form_lets_through_what_could_steer_a_terminal() {
+        let name = "a\u{1b}[31m\u{9b}31m\u{202e}z";
+        for format in [Format::Table, Format::Json, Format::Jsonl, Format::Yaml] {
+            let topic = Topic { name: name.into(), partitions: 1, id: None };
+            let columns = [Column::new("TOPIC", |topic: &Topic| topic.name.clone())];
+            let mut out = Vec::new();
+            let topics = [topic];
+            write_all(&mut out, format, &topics, || View::table(Table::of(&columns, &topics))).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(!text.chars().any(|c| c != '\n' && c.is_control()), "{format:?}: {text:?}");
+            if format == Format::Jsonl {
+                assert!(text.contains("\\u009b31m\\u202ez"), "{text:?}");
+                let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(read["name"], name);
+            }
+        }
     }
 }
