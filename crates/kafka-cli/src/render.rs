@@ -85,15 +85,16 @@ fn write_json_line<D: Serialize>(out: &mut dyn Write, document: &D) -> io::Resul
 
 /// Writes JSON with what could steer a terminal escaped: but for ends of lines, that stands in strings only.
 fn write_safe(out: &mut dyn Write, json: &str) -> io::Result<()> {
-    for part in json.split_inclusive(|c| c != '\n' && is_unsafe(c)) {
-        match part.char_indices().next_back() {
-            // All of them lie in the basic plane.
-            Some((at, c)) if c != '\n' && is_unsafe(c) => {
-                write!(out, "{}\\u{:04x}", &part[..at], u32::from(c))?
-            }
-            _ => out.write_all(part.as_bytes())?,
+    let is_hidden = |c: char| c != '\n' && is_unsafe(c);
+    let mut plain_from = 0;
+    for (at, hidden) in json.match_indices(is_hidden) {
+        out.write_all(&json.as_bytes()[plain_from..at])?;
+        for unit in hidden.encode_utf16() {
+            write!(out, "\\u{unit:04x}")?;
         }
+        plain_from = at + hidden.len();
     }
+    out.write_all(&json.as_bytes()[plain_from..])?;
     writeln!(out)
 }
 
