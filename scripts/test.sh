@@ -83,6 +83,8 @@ step tests
 result=0
 cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || result=1
 
+cargo test -p kafka-compression --features zstd-c --locked 2>&1 | tee -a "$log" || result=1
+
 # The same tests as above, which ran on the embedded broker: where the two differ, the embedded one is wrong.
 if [[ -n ${KAFKA_TEST_ONE_NODE:-} ]]; then
   step conformance

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
-use ruzstd::encoding::CompressionLevel;
 
 use super::{Codec, Compression};
 
@@ -33,10 +32,7 @@ pub fn compress(compression: Compression, plain: &[u8], out: &mut Vec<u8>) -> io
         Codec::Gzip => gzip(compression.level.unwrap_or(GZIP_DEFAULT_LEVEL), plain, out),
         Codec::Snappy => snappy(plain, out),
         Codec::Lz4 => lz4(plain, out),
-        Codec::Zstd => {
-            ruzstd::encoding::compress(plain, out, CompressionLevel::Fastest);
-            Ok(())
-        }
+        Codec::Zstd => zstd(compression.level, plain, out),
     }
 }
 
@@ -79,11 +75,27 @@ fn lz4(plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
+/// The one level that there is in Rust, about the C library's 1.
+#[cfg(not(feature = "zstd-c"))]
+fn zstd(_: Option<i32>, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    ruzstd::encoding::compress(plain, out, ruzstd::encoding::CompressionLevel::Fastest);
+    Ok(())
+}
+
+#[cfg(feature = "zstd-c")]
+fn zstd(level: Option<i32>, plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    // In one piece: where the size is not known, the higher levels ask of readers a window of 128 MiB.
+    let packed = zstd::bulk::compress(plain, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL))?;
+    out.extend_from_slice(&packed);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;
 
     use super::*;
+    use crate::decompress;
 
     fn packed(codec: Codec, plain: &[u8]) -> Vec<u8> {
         let mut out = b"before".to_vec();
@@ -123,14 +135,21 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_gzip_level_packs_tighter() {
-        let plain: Vec<u8> =
-            (0..200_000_u32).flat_map(|n| (n.wrapping_mul(n) % 9973).to_string().into_bytes()).collect();
-        let at = |level| {
+    fn a_higher_level_packs_tighter() {
+        let words = ["north ", "south ", "rider ", "street ", "corner ", "update ", "7", "42"];
+        let choices = std::iter::successors(Some(1_u32), |n| {
+            Some(n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223))
+        });
+        let plain: Vec<u8> = choices.take(100_000).flat_map(|n| words[(n >> 29) as usize].bytes()).collect();
+        let at = |codec, level| {
             let mut out = Vec::new();
-            compress(Compression { codec: Codec::Gzip, level: Some(level) }, &plain, &mut out).unwrap();
+            compress(Compression { codec, level: Some(level) }, &plain, &mut out).unwrap();
+            assert!(decompress(codec, &out, plain.len()).unwrap() == plain, "{codec} {level}");
             out.len()
         };
-        assert!(at(9) < at(1));
+        assert!(at(Codec::Gzip, 9) < at(Codec::Gzip, 1));
+        if cfg!(feature = "zstd-c") {
+            assert!(at(Codec::Zstd, 19) < at(Codec::Zstd, 1));
+        }
     }
 }

@@ -7,6 +7,7 @@ mod compress;
 mod decompress;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 pub use compress::compress;
@@ -19,12 +20,19 @@ pub enum Unknown {
     /// No codec has this name.
     #[error("no such compression: {0} (none, gzip, snappy, lz4, zstd)")]
     Codec(String),
-    /// gzip has other levels.
-    #[error("compression.level: gzip has the levels 1 to 9, not {0}")]
-    GzipLevel(i32),
+    /// The codec has other levels.
+    #[error("compression.level: {codec} has the levels {} to {}, not {level}", levels.start(), levels.end())]
+    Level {
+        /// Which.
+        codec: Codec,
+        /// Those that it has.
+        levels: RangeInclusive<i32>,
+        /// The one that was asked for.
+        level: i32,
+    },
     /// The codec has one level only here.
     #[error("compression.level: {0} has one level here, so {1} would mean nothing; leave it out")]
-    Level(Codec, i32),
+    OneLevel(Codec, i32),
 }
 
 /// A compression of record batches (`compression.type`).
@@ -98,7 +106,8 @@ impl FromStr for Codec {
 pub struct Compression {
     /// Which.
     pub codec: Codec,
-    /// 1 to 9 for gzip (default 6); the other codecs have one level only here. `None` is the codec's default.
+    /// 1 to 9 for gzip (default 6), -7 to 22 for zstd with the feature `zstd-c` (default 3); the other codecs have one level
+    /// only here. `None` is the codec's default.
     pub level: Option<i32>,
 }
 
@@ -108,11 +117,14 @@ impl Compression {
     /// # Errors
     /// [`Unknown`], naming the levels that there are.
     pub fn check(&self) -> Result<(), Unknown> {
-        match (self.codec, self.level) {
-            (_, None) | (Codec::None, _) | (Codec::Gzip, Some(1..=9)) => Ok(()),
-            (Codec::Gzip, Some(level)) => Err(Unknown::GzipLevel(level)),
-            (codec, Some(level)) => Err(Unknown::Level(codec, level)),
-        }
+        let (codec, Some(level)) = (self.codec, self.level) else { return Ok(()) };
+        let levels = match codec {
+            Codec::None => return Ok(()),
+            Codec::Gzip => 1..=9,
+            Codec::Zstd if cfg!(feature = "zstd-c") => -7..=22,
+            Codec::Snappy | Codec::Lz4 | Codec::Zstd => return Err(Unknown::OneLevel(codec, level)),
+        };
+        if levels.contains(&level) { Ok(()) } else { Err(Unknown::Level { codec, levels, level }) }
     }
 }
 
@@ -141,7 +153,10 @@ mod tests {
         let check = |codec, level| Compression { codec, level }.check();
         assert!(Codec::ALL.into_iter().all(|codec| check(codec, None).is_ok()));
         assert!(check(Codec::Gzip, Some(1)).is_ok() && check(Codec::Gzip, Some(9)).is_ok());
-        for (codec, level) in [(Codec::Gzip, 10), (Codec::Zstd, 3), (Codec::Lz4, 1), (Codec::Snappy, 1)] {
+        let zstd_level = if cfg!(feature = "zstd-c") { 23 } else { 3 };
+        for (codec, level) in
+            [(Codec::Gzip, 10), (Codec::Zstd, zstd_level), (Codec::Lz4, 1), (Codec::Snappy, 1)]
+        {
             let refusal = check(codec, Some(level)).unwrap_err().to_string();
             assert!(refusal.contains(codec.name()) && refusal.contains(&level.to_string()), "{refusal}");
         }
