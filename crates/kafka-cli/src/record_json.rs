@@ -92,7 +92,7 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-fn write_escaped(out: &mut Vec<u8>, c: char) {
+pub(crate) fn write_escaped(out: &mut Vec<u8>, c: char) {
     let _ = match c {
         '"' => out.write(b"\\\""),
         '\\' => out.write(b"\\\\"),

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::printable::is_unsafe;
+use crate::record_json::write_escaped;
 
 pub use table::{Block, Column, Table, View};
 
@@ -85,17 +86,16 @@ fn write_json_line<D: Serialize>(out: &mut dyn Write, document: &D) -> io::Resul
 
 /// Writes JSON with what could steer a terminal escaped: but for ends of lines, that stands in strings only.
 fn write_safe(out: &mut dyn Write, json: &str) -> io::Result<()> {
-    let is_hidden = |c: char| c != '\n' && is_unsafe(c);
+    let mut safe = Vec::with_capacity(json.len() + 1);
     let mut plain_from = 0;
-    for (at, hidden) in json.match_indices(is_hidden) {
-        out.write_all(&json.as_bytes()[plain_from..at])?;
-        for unit in hidden.encode_utf16() {
-            write!(out, "\\u{unit:04x}")?;
-        }
-        plain_from = at + hidden.len();
+    for (at, c) in json.char_indices().filter(|(_, c)| *c != '\n' && is_unsafe(*c)) {
+        safe.extend_from_slice(&json.as_bytes()[plain_from..at]);
+        write_escaped(&mut safe, c);
+        plain_from = at + c.len_utf8();
     }
-    out.write_all(&json.as_bytes()[plain_from..])?;
-    writeln!(out)
+    safe.extend_from_slice(&json.as_bytes()[plain_from..]);
+    safe.push(b'\n');
+    out.write_all(&safe)
 }
 
 fn write_yaml<D: Serialize>(out: &mut dyn Write, document: &D) -> io::Result<()> {

@@ -96,7 +96,6 @@ async fn requests_and_answers_may_be_bytes_and_travel_among_the_others() {
             name: "Metadata",
             version,
             flexible,
-            flexible_answer: flexible,
             body: body.to_vec(),
         };
         let mut answer = connection.send_opaque(request, Duration::from_secs(2)).await.unwrap();

@@ -22,6 +22,7 @@ impl Placement {
     ///
     /// # Errors
     /// No route fits, for the user.
+    // Part of the loop over lines: as a call it costs a twentieth of all.
     #[inline(always)]
     pub(crate) fn partition(&self, draft: &Draft<'_>) -> Result<Option<i32>, String> {
         match self {

@@ -8,8 +8,6 @@ use kafka_core::wire::{Connection, OpaqueRequest};
 
 use super::{Api, Layout, Value, decode, encode};
 
-/// ApiVersions: its answer's header has no tagged fields in any version, so that every client can read it.
-const API_VERSIONS: i16 = 18;
 /// Produce, which is not answered when `acks` is 0.
 const PRODUCE: i16 = 0;
 
@@ -29,14 +27,7 @@ pub(crate) async fn ask(
         Failure::usage(wrong.to_string()).hint(format!("kafka-admin raw {} --layout", api.name))
     })?;
     let flexible = api.flexible.contain(version);
-    let request = OpaqueRequest {
-        key: api.key,
-        name: api.name,
-        version,
-        flexible,
-        flexible_answer: flexible && api.key != API_VERSIONS,
-        body,
-    };
+    let request = OpaqueRequest { key: api.key, name: api.name, version, flexible, body };
     let answer = connection.send_opaque(request, limit).await?;
     decode(&Layout::of_response(api, version)?, &answer)
         .with_context(|| format!("the answer to {} version {version} cannot be read", api.name))

@@ -216,7 +216,7 @@ impl Connection {
     /// # Errors
     /// As for [`send`](Self::send).
     pub async fn send_opaque(&self, request: OpaqueRequest, limit: Duration) -> Result<Bytes> {
-        let (name, has_tagged_fields) = (request.name, request.flexible_answer);
+        let (name, has_tagged_fields) = (request.name, request.has_flexible_answer());
         let malformed = |what: &str| self.failed(name, RequestFailure::Malformed(what.to_owned()));
         let answer = self.send_prepared(self.prepare_opaque(request), limit).await?;
         let answer = answer.downcast::<Bytes>().map_err(|_| malformed("it answers another API"))?;

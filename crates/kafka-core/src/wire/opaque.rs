@@ -8,6 +8,7 @@ use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Buf, Bytes};
+use kafka_protocol::messages::ApiVersionsRequest;
 use rskafka::protocol::api_key::ApiKey;
 use rskafka::protocol::api_version::{ApiVersion, ApiVersionRange};
 use rskafka::protocol::messages::{
@@ -15,7 +16,7 @@ use rskafka::protocol::messages::{
 };
 
 use super::codec::{api_key, api_version};
-use super::versions::{ApiRange, NEVER};
+use super::versions::{Api, ApiRange, NEVER};
 
 /// The key and versions under which all of these are filed with the messenger; no API has a negative key.
 pub(super) const STAND_IN: (i16, ApiRange) = (-1, ApiRange { min: 0, max: 0 });
@@ -31,10 +32,16 @@ pub struct OpaqueRequest {
     pub version: i16,
     /// Whether the request's header carries tagged fields (KIP-482).
     pub flexible: bool,
-    /// Whether the answer's header does: as the request's, but never for ApiVersions.
-    pub flexible_answer: bool,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl OpaqueRequest {
+    /// Whether the answer's header carries tagged fields: as the request's, but never for ApiVersions, so that every client
+    /// can read its answer.
+    pub(super) fn has_flexible_answer(&self) -> bool {
+        self.flexible && self.key != ApiVersionsRequest::KEY
+    }
 }
 
 /// A request on its way out.
@@ -114,7 +121,7 @@ mod tests {
 
     fn request(flexible: bool) -> OpaqueRequest {
         let body = vec![1, 2, 3];
-        OpaqueRequest { key: 0x102, name: "Test", version: 5, flexible, flexible_answer: flexible, body }
+        OpaqueRequest { key: 0x102, name: "Test", version: 5, flexible, body }
     }
 
     #[test]

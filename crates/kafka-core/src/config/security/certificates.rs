@@ -60,10 +60,11 @@ pub(super) fn authorities(
         Store::Jks => Err(jks(&place, path)),
         Store::Pkcs12 => {
             let store = opened(&place, &bytes, password)?;
-            if store.certificates.is_empty() {
+            let found = trusted(&store);
+            if found.is_empty() {
                 return Err(Error::Config(format!("{place}: it holds no certificate")));
             }
-            Ok(store.certificates.into_iter().map(|certificate| certificate.der.into()).collect())
+            Ok(found)
         }
     }
 }
@@ -93,6 +94,16 @@ pub(super) fn key_store(
             Ok(Identity { chain, key: PrivatePkcs8KeyDer::from(key.der.clone()).into() })
         }
     }
+}
+
+/// As Java sees it: certificates with its mark, and the chains of keys.
+fn trusted(store: &pkcs12::Store) -> Vec<CertificateDer<'static>> {
+    let chains: Vec<_> = store.keys.iter().flat_map(|key| chain_of(key, &store.certificates)).collect();
+    let is_trusted = |certificate: &&pkcs12::Item| {
+        let is_marked = certificate.is_trusted && certificate.local_key_id.is_none();
+        is_marked || chains.iter().any(|linked| linked.der == certificate.der)
+    };
+    store.certificates.iter().filter(is_trusted).map(|certificate| certificate.der.clone().into()).collect()
 }
 
 /// The key's own certificate, then who issued that, and so on as far as the store goes.
@@ -216,6 +227,22 @@ mod tests {
             let found = authorities("ssl.truststore.location", &stored(name), Some(&password)).unwrap();
             assert_eq!(found.len(), count, "{name}");
         }
+    }
+
+    #[test]
+    fn a_certificate_is_no_authority_without_javas_mark_or_a_key_that_it_belongs_to() {
+        let item = |der: &[u8], key_id: Option<&[u8]>, is_trusted| pkcs12::Item {
+            der: der.to_vec(),
+            local_key_id: key_id.map(<[u8]>::to_vec),
+            is_trusted,
+        };
+        let certificates =
+            vec![item(b"marked", None, true), item(b"not", None, false), item(b"own", Some(b"1"), false)];
+        let store = pkcs12::Store { certificates, keys: vec![item(b"key", Some(b"1"), false)] };
+        assert_eq!(
+            trusted(&store),
+            [CertificateDer::from(&b"marked"[..]), CertificateDer::from(&b"own"[..])]
+        );
     }
 
     #[test]

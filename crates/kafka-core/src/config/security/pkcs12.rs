@@ -9,7 +9,7 @@ use pkcs8::ObjectIdentifier;
 use pkcs8::pkcs5;
 use pkcs8::spki::AlgorithmIdentifierOwned;
 
-use password::Password;
+use password::{MAX_ITERATIONS, Password};
 
 const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
 const ENCRYPTED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.6");
@@ -18,6 +18,8 @@ const ENCRYPTED_KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.84
 const CERTIFICATE_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.3");
 const X509_CERTIFICATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.22.1");
 const LOCAL_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.21");
+/// Java's mark on certificates that are to be trusted.
+const TRUSTED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.113894.746875.1.1");
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,8 @@ pub(super) enum Failure {
     Damaged(#[from] der::Error),
     #[error("it uses {0}, which is not supported")]
     Unsupported(ObjectIdentifier),
+    #[error("it asks for {0} rounds to make a key, more than {MAX_ITERATIONS}")]
+    TooManyIterations(u32),
 }
 
 /// What a store holds, in its order. Secrets and lists of revoked certificates are passed over.
@@ -48,6 +52,8 @@ pub(super) struct Item {
     pub(super) der: Vec<u8>,
     /// What a key and its own certificate have in common.
     pub(super) local_key_id: Option<Vec<u8>>,
+    /// Java's mark is on it.
+    pub(super) is_trusted: bool,
 }
 
 impl Store {
@@ -85,7 +91,9 @@ impl Store {
             }
             _ => return Ok(()),
         };
-        items.push(Item { der, local_key_id: bag.local_key_id()? });
+        let local_key_id = bag.attribute(LOCAL_KEY_ID)?.map(|id| OctetString::from_der(&id)).transpose()?;
+        let is_trusted = bag.attribute(TRUSTED_KEY_USAGE)?.is_some();
+        items.push(Item { der, local_key_id: local_key_id.map(|id| id.into_bytes().into()), is_trusted });
         Ok(())
     }
 }
@@ -152,12 +160,13 @@ struct Attribute {
 }
 
 impl SafeBag {
-    fn local_key_id(&self) -> Result<Option<Vec<u8>>, Failure> {
+    /// The values of an attribute, where the bag has it.
+    fn attribute(&self, wanted: ObjectIdentifier) -> Result<Option<Vec<u8>>, Failure> {
         let mut attributes = SliceReader::new(self.bag_attributes.as_ref().map_or(&[], Any::value))?;
         while !attributes.is_finished() {
             let attribute: Attribute = attributes.decode()?;
-            if attribute.id == LOCAL_KEY_ID {
-                return Ok(Some(OctetString::from_der(attribute.values.value())?.into_bytes().into()));
+            if attribute.id == wanted {
+                return Ok(Some(attribute.values.value().to_vec()));
             }
         }
         Ok(None)

@@ -19,6 +19,9 @@ const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.
 const SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
 const SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3");
 
+/// The most rounds that a store may ask for: about a second.
+pub(super) const MAX_ITERATIONS: u32 = 1_000_000;
+
 /// A password, in the two forms in which it goes into keys.
 pub(super) struct Password<'a> {
     utf8: &'a str,
@@ -41,6 +44,7 @@ impl<'a> Password<'a> {
             other => return Err(Failure::Unsupported(other)),
         };
         let hash = algorithm.digest_algorithm();
+        bounded(mac.iterations)?;
         let derivation = Derivation { hash, salt: mac.salt.as_bytes(), iterations: mac.iterations };
         let key = derivation.bytes(self, Purpose::Checksum, hash.output_len());
         let key = hmac::Key::new(algorithm, &key);
@@ -56,7 +60,9 @@ impl<'a> Password<'a> {
         let parameters = algorithm.parameters.as_ref().map_or(Any::null(), Any::clone);
         match algorithm.oid {
             pbes2::PBES2_OID => {
-                Ok(pbes2::Parameters::try_from(parameters.to_ref())?.decrypt(self.utf8, data)?)
+                let parameters = pbes2::Parameters::try_from(parameters.to_ref())?;
+                bounded(parameters.kdf.pbkdf2().map_or(0, |kdf| kdf.iteration_count))?;
+                Ok(parameters.decrypt(self.utf8, data)?)
             }
             SHA1_3DES => parameters.decode_as::<OldCipher>()?.decrypt::<des::TdesEde3>(24, self, data),
             SHA1_RC2_128 => parameters.decode_as::<OldCipher>()?.decrypt::<rc2::Rc2>(16, self, data),
@@ -64,6 +70,10 @@ impl<'a> Password<'a> {
             other => Err(Failure::Unsupported(other)),
         }
     }
+}
+
+fn bounded(iterations: u32) -> Result<(), Failure> {
+    if iterations > MAX_ITERATIONS { Err(Failure::TooManyIterations(iterations)) } else { Ok(()) }
 }
 
 /// The ciphers of RFC 7292, appendix C, which keytool wrote until Java 15 and OpenSSL until 3.0.
@@ -78,6 +88,7 @@ impl OldCipher {
     where
         C: KeyInit + BlockCipherDecrypt,
     {
+        bounded(self.iterations)?;
         let hash = &digest::SHA1_FOR_LEGACY_USE_ONLY;
         let derivation = Derivation { hash, salt: self.salt.as_bytes(), iterations: self.iterations };
         let key = derivation.bytes(password, Purpose::Key, key_length);
@@ -127,5 +138,18 @@ fn add_and_one(number: &mut [u8], addend: &[u8]) {
     for (digit, other) in number.iter_mut().zip(addend).rev() {
         let [high, low] = (u16::from(*digit) + u16::from(*other) + carry).to_be_bytes();
         (*digit, carry) = (low, u16::from(high));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_asks_for_too_many_rounds_is_refused_before_the_first() {
+        let salt = OctetString::new([0; 8]).unwrap();
+        let greedy = OldCipher { salt, iterations: u32::MAX };
+        let refused = greedy.decrypt::<des::TdesEde3>(24, &Password::new("x"), &[0; 8]);
+        assert!(matches!(refused, Err(Failure::TooManyIterations(u32::MAX))));
     }
 }
