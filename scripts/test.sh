@@ -18,11 +18,12 @@ case ${1:-} in
 esac
 
 log=$(mktemp)
+fuzz_log=$(mktemp)
 clusters=()
 cleanup() {
   local name
   for name in "${clusters[@]}"; do scripts/kafka.sh down --name "$name"; done
-  rm -f "$log"
+  rm -f "$log" "$fuzz_log"
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
@@ -98,9 +99,22 @@ if cargo +nightly fuzz --version >/dev/null 2>&1; then
     target=$(basename "$target" .rs)
     # What is found goes to the first folder; the second one is only read.
     mkdir -p "fuzz/target/corpus/$target"
-    cargo +nightly fuzz run "$target" "$PWD/fuzz/target/corpus/$target" "$PWD/fuzz/corpus/$target" \
-      -- -max_total_time=5 -rss_limit_mb=1024 || result=1
+    # A line per input found says nothing to a reader, and there are thousands.
+    if cargo +nightly fuzz run "$target" "$PWD/fuzz/target/corpus/$target" "$PWD/fuzz/corpus/$target" \
+      -- -max_total_time=5 -rss_limit_mb=1024 >"$fuzz_log" 2>&1; then
+      echo "$target: $(tail -n 1 "$fuzz_log")"
+    else
+      tail -n 100 "$fuzz_log"
+      result=1
+    fi
   done
+fi
+
+# Where only the end of this output is kept, what failed must be there.
+if ((result)); then
+  step what failed
+  awk '/^failures:$/ { show = 1 } /^test result:/ { show = 0 } show' "$log"
+  grep -E '^(error|warning: build failed)' "$log" || true
 fi
 
 # What cargo says per test binary, added up.
