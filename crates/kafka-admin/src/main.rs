@@ -4,6 +4,7 @@
 mod acl_args;
 mod cli;
 mod commands;
+mod completion;
 mod config_change;
 mod config_value;
 mod context;

@@ -244,3 +244,12 @@ pub fn skip_without_kcat() -> bool {
     }
     !there
 }
+
+/// Whether a test of what is done with another program, a shell say, has to be left out; says so.
+pub fn skip_without(program: &str) -> bool {
+    let there = Command::new(program).arg("--version").output().is_ok();
+    if !there {
+        eprintln!("skipped: {program} is not installed");
+    }
+    !there
+}

@@ -21,7 +21,7 @@ mod snapshot;
 mod terminal;
 mod wait;
 
-pub use cluster::{RealKafka, kcat, skip_without_kcat};
+pub use cluster::{RealKafka, kcat, skip_without, skip_without_kcat};
 pub use document::{Document, Stage};
 pub use either::{EitherKafka, skip_without_apache_tools};
 pub use program::{Finished, Program, binary, repository, run};
