@@ -107,6 +107,16 @@ fn what_a_group_is_called_is_never_run_by_the_shell() {
 }
 
 #[test]
+fn no_command_of_a_line_that_is_being_typed_is_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let property = format!("client.id=${{command:touch {}}}", trace.display());
+    let line = ["completions", "--names", "kafka-admin", "-X", &property, "describe-topic", "a"];
+    let offered = run("kafka-admin", line, "", LIMIT).expect_code(0);
+    assert_eq!((offered.stdout.as_str(), trace.exists()), ("", false));
+}
+
+#[test]
 fn fish_completes_commands_flags_and_the_names_that_the_cluster_has() {
     if skip_without("fish") {
         return;

@@ -16,6 +16,8 @@ use crate::reference::{is_reference, prompt, resolve};
 pub(crate) struct Composed {
     pub(crate) config: Config,
     pub(crate) warnings: Vec<String>,
+    /// Whether somebody is there who can be asked for a password.
+    may_ask: bool,
 }
 
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -26,7 +28,7 @@ pub(crate) fn compose(
     environment: Environment<'_>,
     load_profiles: impl FnOnce() -> Result<Profiles>,
 ) -> Result<Composed> {
-    let mut composed = Composed { config: Config::new(), warnings: Vec::new() };
+    let mut composed = Composed { config: Config::new(), warnings: Vec::new(), may_ask: !args.unattended };
     if let Some(path) = &args.command_config {
         composed.add_file(path, environment).context("--command-config")?;
     }
@@ -42,7 +44,9 @@ pub(crate) fn compose(
         composed.config.set_from("bootstrap.servers", servers, Origin::Flag("--bootstrap-server".into()))?;
     }
     composed.warn_about_key_files();
-    composed.ask_for_password()?;
+    if composed.may_ask {
+        composed.ask_for_password()?;
+    }
     Ok(composed)
 }
 
@@ -53,7 +57,7 @@ impl Composed {
         let mut holds_secret = false;
         for entry in entries(&String::from_utf8_lossy(&bytes)) {
             holds_secret |= is_open_secret(&entry.name, &entry.value);
-            let value = resolve(&entry.name, &entry.value, environment)?;
+            let value = resolve(&entry.name, &entry.value, environment, self.may_ask)?;
             let origin = Origin::File { path: shown.as_str().into(), line: entry.line };
             self.config.set_from(&entry.name, &value, origin)?;
         }
@@ -89,7 +93,7 @@ impl Composed {
         let mut holds_secret = false;
         for (property, value) in profiles.properties(name)? {
             holds_secret |= is_open_secret(&property, &value);
-            let value = resolve(&property, &value, environment)?;
+            let value = resolve(&property, &value, environment, self.may_ask)?;
             self.config.set_from(&property, &value, Origin::Profile(name.into()))?;
         }
         if holds_secret {
@@ -108,7 +112,7 @@ impl Composed {
                 "-X {name}: others can see it (ps, shell history); write it into a file (-F) or a profile, or -X '{name}=${{env:NAME}}', ${{file:PATH}} or ${{prompt}}"
             ));
         }
-        let value = resolve(name, value, environment)?;
+        let value = resolve(name, value, environment, self.may_ask)?;
         self.config.set_from(name, &value, Origin::Option)?;
         Ok(())
     }

@@ -55,6 +55,9 @@ pub struct ConnectionArgs {
     /// When to use colours
     #[arg(long, value_enum, value_name = "WHEN", default_value_t, global = true)]
     pub color: Color,
+    /// Nobody may be asked for a password: what would need one is an error, or is refused by the broker.
+    #[arg(skip)]
+    pub unattended: bool,
 }
 
 impl ConnectionArgs {

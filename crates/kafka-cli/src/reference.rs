@@ -10,11 +10,12 @@ use kafka_core::config::entries;
 use crate::exit::Failure;
 
 /// Puts what they stand for in the place of all references in `text`. `name` is the property, for the prompt and for
-/// errors; these never repeat what was found.
+/// errors; these never repeat what was found. Without `may_ask` a prompt is an error.
 pub(crate) fn resolve(
     name: &str,
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
+    may_ask: bool,
 ) -> Result<String> {
     let mut resolved = String::new();
     let mut rest = text;
@@ -25,7 +26,7 @@ pub(crate) fn resolve(
             resolved.push_str("${");
             continue;
         };
-        match look_up(name, inside, environment).with_context(|| format!("{name}: ${{{inside}}}"))? {
+        match look_up(name, inside, environment, may_ask).with_context(|| format!("{name}: ${{{inside}}}"))? {
             Some(value) => resolved.push_str(&value),
             // Not one of ours.
             None => resolved.push_str(&format!("${{{inside}}}")),
@@ -41,7 +42,12 @@ pub(crate) fn is_reference(text: &str) -> bool {
     ["${env:", "${file:", "${command:", "${prompt"].iter().any(|start| text.contains(start))
 }
 
-fn look_up(name: &str, inside: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>> {
+fn look_up(
+    name: &str,
+    inside: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+    may_ask: bool,
+) -> Result<Option<String>> {
     match inside.split_once(':').unwrap_or((inside, "")) {
         ("env", variable) => {
             let value = environment(variable);
@@ -49,6 +55,7 @@ fn look_up(name: &str, inside: &str, environment: &dyn Fn(&str) -> Option<String
         }
         ("file", path) => file(path).map(Some),
         ("command", line) => command(line).map(Some),
+        ("prompt", _) if !may_ask => Err(Failure::usage("nobody is asked now").into()),
         ("prompt", question) => prompt(if question.is_empty() { name } else { question }).map(Some),
         _ => Ok(None),
     }
@@ -104,7 +111,7 @@ mod tests {
     use super::*;
 
     fn resolved(text: &str) -> Result<String> {
-        resolve("sasl.password", text, &|name| (name == "SECRET").then(|| "s3".to_owned()))
+        resolve("sasl.password", text, &|name| (name == "SECRET").then(|| "s3".to_owned()), false)
     }
 
     #[test]
@@ -128,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_a_wrong_usage_that_names_the_reference() {
-        for text in ["${env:OTHER}", "${file:/nonexistent/x}", "${command:exit 1}"] {
+        for text in ["${env:OTHER}", "${file:/nonexistent/x}", "${command:exit 1}", "${prompt}"] {
             let error = resolved(text).unwrap_err();
             assert_eq!(crate::exit::exit_of(&error), crate::Exit::Usage);
             assert!(format!("{error:#}").contains(text), "{error:#}");

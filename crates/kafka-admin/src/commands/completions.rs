@@ -70,7 +70,12 @@ fn names(words: &[String]) -> Result<Exit> {
     let names = names.ok_or_else(|| Failure::usage("this is not the place of a name"))?;
     // The line is not whole yet; of what is there only the connection counts.
     let flags = tool.ignore_errors(true).try_get_matches_from(before)?;
-    let connection = ConnectionArgs { timeout: Some(PATIENCE), ..ConnectionArgs::from_arg_matches(&flags)? };
+    let given = ConnectionArgs::from_arg_matches(&flags)?;
+    // Nobody has pressed Enter: a command that a property refers to is not run.
+    if given.property.iter().any(|property| property.contains("${")) {
+        return Ok(Exit::Done);
+    }
+    let connection = ConnectionArgs { timeout: Some(PATIENCE), unattended: true, ..given };
     let context = Context::start(&connection, Format::Name)?;
     let known = async { tokio::time::timeout(PATIENCE, known(&context, names, current)).await };
     // A cluster that cannot be asked, or not in time, has no names.
