@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use kafka_cli::offset_spec::{Place, Range, parse_place, parse_range};
 use kafka_cli::time::now_ms;
 use kafka_cli::{Exit, Failure, Session, nearest};
@@ -11,7 +12,7 @@ use kafka_core::cluster::Metadata;
 use kafka_core::consumer::{OffsetQuery, Start, Subscription, TopicPattern, list_offsets};
 use kafka_core::{ErrorCode, TopicPartition};
 
-use crate::args::{Arguments, Partitions};
+use crate::args::{Arguments, Form, Partitions};
 
 /// The topic of the tutorial.
 const DEFAULT_TOPIC: &str = "rider-updates";
@@ -113,7 +114,7 @@ async fn find_named(session: &Session, topics: &[Arc<str>]) -> Result<Vec<Arc<st
 fn range(arguments: &Arguments) -> Result<Range> {
     let now = now_ms();
     let mut range = match &arguments.reading.from {
-        Some(text) => parse_range(text, now).map_err(Failure::usage)?,
+        Some(text) => parse_range(text, now).map_err(|error| no_place(text, error))?,
         None => Range { from: Place::Earliest, until: None },
     };
     if let Some(tail) = arguments.reading.tail {
@@ -124,6 +125,15 @@ fn range(arguments: &Arguments) -> Result<Range> {
         range.until = Some(parse_place(until, now).map_err(Failure::usage)?);
     }
     Ok(range)
+}
+
+/// In kafka-admin `-o` is the form of the output; here it is the offset, as in kcat.
+fn no_place(text: &str, error: String) -> Failure {
+    let failure = Failure::usage(error);
+    match Form::from_str(text, true) {
+        Ok(_) => failure.hint(format!("--output {text} is the form of the output; -o is where to begin")),
+        Err(_) => failure,
+    }
 }
 
 fn is_there(metadata: &Metadata, name: &str) -> bool {

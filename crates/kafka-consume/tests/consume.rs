@@ -232,3 +232,22 @@ fn a_group_begins_where_it_committed_and_says_so_when_asked_for_an_offset() {
     let finished = consume(&broker(), &["g", "-o", "42"]).expect_code(2);
     assert!(finished.stderr.contains("reset-offsets"), "{}", finished.stderr);
 }
+
+#[test]
+fn the_ends_of_transactions_are_shown_on_request_only() {
+    let broker = broker();
+    let servers = broker.bootstrap();
+    let flags = ["-b", &servers, "t", "--raw", "-p", "0", "--transactional-id", "id", "--commit-every", "2"];
+    let _ = run("kafka-produce", flags, "1\n2\n3\n", LIMIT).expect_code(0);
+    let flags = ["--no-group", "t", "--exit", "-f", "%o %k=%v\\n"];
+    assert_eq!(consume(&broker, &flags).expect_code(0).stdout, "0 =1\n1 =2\n3 =3\n");
+    let with_ends = consume(&broker, &[&flags[..], &["--control-records"]].concat()).expect_code(0);
+    assert_eq!(with_ends.stdout, "0 =1\n1 =2\n2 COMMIT=\n3 =3\n4 COMMIT=\n");
+}
+
+#[test]
+fn the_form_of_the_output_in_the_place_of_an_offset_is_told_its_flag() {
+    let broker = broker();
+    let finished = consume(&broker, &["--no-group", "t", "-o", "json"]).expect_code(2);
+    assert!(finished.stderr.contains("hint: --output json "), "{}", finished.stderr);
+}

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kafka_dev::{ApiKey, Broker, Config, Fault, Handle, Record, ResponseError};
-use kafka_testkit::{Finished, run};
+use kafka_testkit::{Finished, Terminal, run};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -164,4 +164,18 @@ fn a_route_to_a_partition_that_is_not_there_is_refused_before_anything_is_read()
     let broker = broker();
     let done = produce(&broker, &["t"], b"tony north\n").expect_code(2);
     assert!(done.stderr.contains("t has 1 partition, so there is no partition 1"), "{}", done.stderr);
+}
+
+#[test]
+fn a_bar_shows_how_much_of_a_long_file_is_sent_and_is_gone_at_the_end() {
+    let broker = broker();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "line\n".repeat(40)).unwrap();
+    let (servers, path) = (broker.bootstrap(), file.path().to_str().unwrap());
+    let flags = ["-b", &servers, "t", "--raw", "--rate", "20/s", "--file", path];
+    let mut terminal = Terminal::start("kafka-produce", flags, &[]);
+    terminal.expect(" on its way", LIMIT);
+    assert_eq!(terminal.finish(LIMIT), Some(0));
+    let screen = terminal.screen();
+    assert!(screen.contains("40 records") && !screen.contains("on its way"), "{screen}");
 }
