@@ -123,7 +123,7 @@ pub fn hint_of(error: &anyhow::Error) -> Option<String> {
 #[must_use]
 pub fn hint_for(error: &Error) -> Option<&'static str> {
     match error {
-        Error::Connect { failure, .. } => hint_for_connect(failure),
+        Error::Connect { broker, failure } => hint_for_connect(broker, failure),
         Error::Timeout { last: Some(last), .. } => hint_for(last),
         Error::Timeout { .. } => Some("--timeout allows more time"),
         Error::Broker { code, .. } => hint_for_code(*code),
@@ -131,9 +131,13 @@ pub fn hint_for(error: &Error) -> Option<&'static str> {
     }
 }
 
-fn hint_for_connect(failure: &ConnectFailure) -> Option<&'static str> {
+fn hint_for_connect(broker: &str, failure: &ConnectFailure) -> Option<&'static str> {
+    let is_here = ["localhost:", "127.0.0.1:", "[::1]:"].iter().any(|host| broker.contains(host));
     Some(match failure {
         ConnectFailure::Resolve(_) => "check the host name in -b/--bootstrap-server",
+        ConnectFailure::Tcp(_) if is_here => {
+            "check that the broker runs and that -b/--bootstrap-server names its listener; without one, kafka-dev is a broker for learning"
+        }
         ConnectFailure::Tcp(_) => {
             "check that the broker runs and that -b/--bootstrap-server names its listener"
         }
@@ -211,6 +215,16 @@ mod tests {
         assert_eq!(exit_of(&error), Exit::Unreachable);
         assert_eq!(one_line(&error), "listing topics: cannot connect to b:1: connection refused");
         assert!(hint_of(&error).unwrap().contains("--bootstrap-server"));
+    }
+
+    #[test]
+    fn who_has_no_broker_on_this_machine_hears_of_kafka_dev() {
+        let hint = |broker: &str| {
+            let failure = ConnectFailure::Tcp("connection refused".into());
+            hint_for(&Error::Connect { broker: broker.into(), failure }).unwrap()
+        };
+        assert!(hint("localhost:9092").contains("kafka-dev"));
+        assert!(!hint("kafka.example.com:9092").contains("kafka-dev"));
     }
 
     #[test]
