@@ -80,15 +80,21 @@ async fn settled(readers: &[&Reader], topic: &str, partitions: i32) -> Duration 
         let union: Owned = parts.iter().flatten().cloned().collect();
         union == all && count == all.len() && parts.iter().all(|part| part.len() >= fair)
     };
-    while !is_settled() {
-        if started.elapsed() > LIMIT {
-            let shown: Vec<_> =
-                readers.iter().map(|r| (r.owned(), r.errors.lock().unwrap().clone())).collect();
-            panic!("not settled: {shown:?}");
-        }
+    let shown = || {
+        let each = readers.iter().map(|reader| (reader.owned(), reader.errors.lock().unwrap().clone()));
+        format!("{:?}", each.collect::<Vec<_>>())
+    };
+    until(is_settled, shown).await;
+    started.elapsed()
+}
+
+/// Waits until it is so; fails with what is `shown` where that takes too long.
+async fn until(is_so: impl Fn() -> bool, shown: impl Fn() -> String) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < LIMIT, "{}", shown());
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    started.elapsed()
 }
 
 fn at(partition: &TopicPartition, offset: i64) -> (TopicPartition, OffsetToCommit) {
@@ -113,6 +119,13 @@ async fn comes_and_goes(bootstrap: &str, topic: &str, options: impl Fn() -> Grou
     let refused = first.membership.commit(vec![at(&not_ours, 9)]).await.unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::ILLEGAL_GENERATION), "{refused}");
 
+    // Who does not lead asks the broker how many they are; it must have done so before one goes.
+    let third_of_three = || {
+        let stories = third.stories.lock().unwrap();
+        stories.iter().any(|story| story.position.is_some_and(|(_, of)| of == 3))
+    };
+    until(third_of_three, || format!("{:#?}", third.stories.lock().unwrap())).await;
+
     let left_at = Instant::now();
     first.membership.leave().await;
     let said_goodbye = left_at.elapsed();
@@ -122,8 +135,6 @@ async fn comes_and_goes(bootstrap: &str, topic: &str, options: impl Fn() -> Grou
         "alone {alone:?}, two {two:?}, three {three:?}, goodbye {said_goodbye:?}, over {handed_over:?}"
     );
     assert!(handed_over < Duration::from_secs(2), "{handed_over:?}");
-    let stories = third.stories.lock().unwrap();
-    assert!(stories.iter().any(|story| story.position.is_some_and(|(_, of)| of == 3)), "{stories:#?}");
 }
 
 /// A name that no other test and no earlier run uses.
