@@ -59,6 +59,13 @@ impl Account {
         (0..sent).filter(|number| !self.numbers.contains(number)).take(20).collect()
     }
 
+    /// How many records were printed only by members that could not commit them, the last ones before the storm's end.
+    pub(crate) fn open(&self) -> i64 {
+        let is_open =
+            |printings: &&Vec<(usize, Printing)>| printings.iter().all(|(_, printing)| printing.excused);
+        i64::try_from(self.records.values().filter(is_open).count()).expect("a short storm")
+    }
+
     /// # Panics
     /// Where a record is missing, or printed again without an excuse.
     pub(crate) fn check(&self, sent: u32) {
@@ -170,6 +177,12 @@ mod tests {
             Said::Committed(vec![(0, 2)]),
         ];
         assert_eq!(excused(&said), [true, false]);
+    }
+
+    #[test]
+    fn open_is_what_was_printed_only_by_who_could_not_commit_it() {
+        let lost = vec![record(0), record(1), Said::Lost { is_excused: true }];
+        assert_eq!(Account::of(&[lost, vec![record(0)]]).open(), 1);
     }
 
     #[test]

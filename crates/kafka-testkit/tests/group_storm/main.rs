@@ -118,7 +118,8 @@ impl Storm<'_> {
         eprintln!("{protocol}: {account}; longest without progress: {} {:?}", storm.worst.1, storm.worst.0);
         account.check(storm.producer.sent);
         assert!(storm.worst.0 <= storm.patience, "{} stood still for {:?}", storm.worst.1, storm.worst.0);
-        assert_eq!(kafka.lag(&place.group), 0, "all that was printed is committed");
+        let (lag, open) = (kafka.lag(&place.group), account.open());
+        assert!(lag <= open, "{lag} records are not committed; of {open} nobody can say that they are");
         place.remove();
     }
 
