@@ -80,7 +80,11 @@ fn write_json<D: Serialize>(out: &mut dyn Write, document: &D) -> io::Result<()>
     write_safe(out, &serde_json::to_string_pretty(document)?)
 }
 
-fn write_json_line<D: Serialize>(out: &mut dyn Write, document: &D) -> io::Result<()> {
+/// Writes a document as JSON on one line, with what could steer a terminal escaped.
+///
+/// # Errors
+/// `out` takes nothing more.
+pub fn write_json_line<D: Serialize>(out: &mut dyn Write, document: &D) -> io::Result<()> {
     write_safe(out, &serde_json::to_string(document)?)
 }
 

@@ -1,6 +1,7 @@
 //! `kafka-consume`: records to the screen or a pipe, alone or as a member of a group.
 
 mod args;
+mod event;
 mod filter;
 mod internals;
 mod output;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use kafka_core::{Metric, Metrics, TopicPartition};
 
+use crate::event::{Figures, Run, millis};
 use crate::story::Story;
 
 #[derive(Debug)]
@@ -46,26 +47,32 @@ impl Stats {
             return;
         }
         self.last = (Instant::now(), records);
-        let rate = rate(records - before, elapsed);
-        story.stats(&format!("{records} records, {rate}/s, lag {}", self.lag()));
+        story.stats(Figures {
+            records,
+            records_per_second: rate(records - before, elapsed),
+            lag: self.lag(),
+            run: None,
+        });
     }
 
     pub(crate) fn finish(&self, story: Story, records: u64, metrics: &Metrics) {
-        if self.at_end {
-            let elapsed = self.started.elapsed();
-            let rate = rate(records, elapsed);
-            let requests = |api: &str| metrics.get(Metric::Requests, api);
-            let heartbeats = requests("Heartbeat") + requests("ConsumerGroupHeartbeat");
-            story.stats(&format!(
-                "{records} records in {elapsed:.1?}, {rate}/s, lag {}; {} fetches, {heartbeats} heartbeats, {} commits",
-                self.lag(),
-                requests("Fetch"),
-                requests("OffsetCommit"),
-            ));
+        if !self.at_end {
+            return;
         }
+        let elapsed = self.started.elapsed();
+        let requests = |api: &str| metrics.get(Metric::Requests, api);
+        let run = Run {
+            elapsed_ms: millis(elapsed),
+            fetches: requests("Fetch"),
+            heartbeats: requests("Heartbeat") + requests("ConsumerGroupHeartbeat"),
+            commits: requests("OffsetCommit"),
+        };
+        let records_per_second = rate(records, elapsed);
+        story.stats(Figures { records, records_per_second, lag: self.lag(), run: Some(run) });
     }
 }
 
-fn rate(records: u64, elapsed: Duration) -> u128 {
-    u128::from(records) * 1000 / elapsed.as_millis().max(1)
+fn rate(records: u64, elapsed: Duration) -> u64 {
+    let rate = u128::from(records) * 1000 / elapsed.as_millis().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }

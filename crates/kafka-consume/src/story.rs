@@ -1,11 +1,14 @@
 //! What is said on stderr: the story of the group's rebalances, notices about partitions, statistics.
 
 use std::io::Write;
+use std::time::Duration;
 
 use kafka_cli::printable;
-use kafka_cli::record_json::write_string;
+use kafka_cli::render::write_json_line;
 use kafka_core::TopicPartition;
 use kafka_core::consumer::{Notice, Rebalance};
+
+use crate::event::{Event, Figures, Line, places};
 
 /// How much is said, and how.
 #[derive(Debug, Clone, Copy)]
@@ -17,23 +20,17 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    fn say(self, kind: &str, text: &str) {
+    fn say(self, event: &Event<'_>, text: &str) {
         if self.quiet {
             return;
         }
-        let mut line = Vec::new();
-        if self.json {
-            line.extend_from_slice(b"{\"event\":");
-            write_string(&mut line, kind);
-            line.extend_from_slice(b",\"text\":");
-            write_string(&mut line, text);
-            line.push(b'}');
-        } else {
-            line.extend_from_slice(printable(text).as_bytes());
-        }
-        line.push(b'\n');
+        let mut out = std::io::stderr().lock();
         // A closed stderr is no reason to stop.
-        let _ = std::io::stderr().write_all(&line);
+        let _ = if self.json {
+            write_json_line(&mut out, &Line { event, text })
+        } else {
+            out.write_all(format!("{}\n", printable(text)).as_bytes())
+        };
     }
 
     /// One line per rebalance.
@@ -45,7 +42,7 @@ impl Story {
         let assignor = rebalance.assignor.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
         let number = if rebalance.protocol == "classic" { "generation" } else { "epoch" };
         self.say(
-            "rebalance",
+            &Event::rebalance(rebalance),
             &format!(
                 "{}: {number} {} ({}{assignor}){member}: assigned {}; revoked {}; kept {}; took {}",
                 rebalance.group,
@@ -75,17 +72,22 @@ impl Story {
             Notice::Gone => format!("{partition}: not there at the moment; waiting for it"),
             _ => return,
         };
-        self.say("notice", &text);
+        if let Some(event) = Event::notice(partition, notice) {
+            self.say(&event, &text);
+        }
     }
 
     /// Partitions that were not there when reading began.
     pub(crate) fn appeared(self, partitions: &[TopicPartition]) {
-        self.say("new", &format!("{} is new; reading it from its first record", list(partitions)));
+        let event = Event::New { partitions: places(partitions) };
+        self.say(&event, &format!("{} is new; reading it from its first record", list(partitions)));
     }
 
     /// Partitions were taken away.
     pub(crate) fn lost(self, partitions: &[TopicPartition]) {
-        self.say("lost", &format!("lost {}: another member may be reading them", list(partitions)));
+        let event = Event::Lost { partitions: places(partitions) };
+        let what = list(partitions);
+        self.say(&event, &format!("lost {what}: another member may be reading on from the last commit"));
     }
 
     /// Offsets were committed.
@@ -93,18 +95,30 @@ impl Story {
         if self.verbose {
             let all: Vec<_> =
                 offsets.iter().map(|(partition, offset)| format!("{partition} @{offset}")).collect();
-            self.say("commit", &format!("committed {}", all.join(" ")));
+            self.say(&Event::commit(offsets), &format!("committed {}", all.join(" ")));
         }
     }
 
     /// Something failed and is tried again.
     pub(crate) fn trouble(self, line: &str) {
-        self.say("trouble", line);
+        self.say(&Event::Trouble {}, line);
     }
 
     /// Where things stand.
-    pub(crate) fn stats(self, text: &str) {
-        self.say("stats", text);
+    pub(crate) fn stats(self, figures: Figures) {
+        let pace = format!("{}/s, lag {}", figures.records_per_second, figures.lag);
+        let text = match &figures.run {
+            None => format!("{} records, {pace}", figures.records),
+            Some(run) => format!(
+                "{} records in {:.1?}, {pace}; {} fetches, {} heartbeats, {} commits",
+                figures.records,
+                Duration::from_millis(run.elapsed_ms),
+                run.fetches,
+                run.heartbeats,
+                run.commits,
+            ),
+        };
+        self.say(&Event::Stats(figures), &text);
     }
 }
 
@@ -141,7 +155,7 @@ fn ranges(sorted: &[&TopicPartition]) -> String {
     parts.iter().map(part).collect::<Vec<_>>().join(",")
 }
 
-fn duration(duration: std::time::Duration) -> String {
+fn duration(duration: Duration) -> String {
     match duration.as_millis() {
         millis @ 0..1000 => format!("{millis} ms"),
         millis => format!("{}.{} s", millis / 1000, millis % 1000 / 100),

@@ -1,11 +1,12 @@
 //! kafka-consume as a program, against the embedded broker; what is read was written by kcat.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kafka_dev::{Broker, Config, Handle};
 use kafka_testkit::{Finished, Program, Signal, binary, kcat, run, skip_without_kcat};
+use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(30);
 /// A clean end takes a second; the rest is for a loaded machine.
@@ -250,4 +251,27 @@ fn the_form_of_the_output_in_the_place_of_an_offset_is_told_its_flag() {
     let broker = broker();
     let finished = consume(&broker, &["--no-group", "t", "-o", "json"]).expect_code(2);
     assert!(finished.stderr.contains("hint: --output json "), "{}", finished.stderr);
+}
+
+#[test]
+fn with_json_what_is_said_is_json_too_with_the_fields_of_each_event() {
+    let broker = broker();
+    let _ = run("kafka-produce", ["-b", &broker.bootstrap(), "t", "--raw", "-p", "1"], "1\n2\n", LIMIT)
+        .expect_code(0);
+    let mut reader = member(&broker, &["g", "t", "--output", "jsonl", "-v"]);
+    reader.wait_stdout(LIMIT, |out| out.lines().count() == 2);
+    reader.wait_stderr(LIMIT, |err| err.contains("\"commit\""));
+    let said = end(reader, Signal::Terminate).expect_code(0).stderr;
+    let events: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let event =
+        |name: &str| events.iter().find(|event| event["event"] == name).unwrap_or_else(|| panic!("{said}"));
+    let rebalance = event("rebalance");
+    assert_eq!((&rebalance["group"], &rebalance["members"]), (&json!("g"), &json!(1)));
+    let places = [0, 1, 2].map(|partition| json!({"topic": "t", "partition": partition}));
+    assert_eq!(rebalance["assigned"], json!(places));
+    assert!(rebalance["text"].as_str().unwrap().starts_with("g: "), "{said}");
+    assert_eq!(event("commit")["offsets"], json!([{"topic": "t", "partition": 1, "offset": 2}]));
+    let stats = event("stats");
+    assert_eq!((&stats["records"], &stats["lag"]), (&json!(2), &json!(0)));
+    assert!(stats["heartbeats"].as_u64().unwrap() > 0, "{said}");
 }
