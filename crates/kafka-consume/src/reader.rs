@@ -79,8 +79,14 @@ impl Reader<'_> {
         let outcome = self.read();
         self.is_leaving.store(true, Ordering::SeqCst);
         self.progress = None;
+        let closed = self.session.runtime.block_on(self.consumer.closer().close());
+        // Records that came meanwhile are not ours any more.
+        while let Some(event) = self.consumer.try_next() {
+            if let Event::Committed(offsets) = event {
+                self.story.committed(&offsets);
+            }
+        }
         self.stats.finish(self.story, self.written, self.session.client.metrics());
-        let closed = self.session.runtime.block_on(self.consumer.close());
         match outcome {
             Err(error) if is_broken_pipe(&error) => Ok(()),
             outcome => outcome.and(closed.map_err(Into::into)),

@@ -172,7 +172,8 @@ impl Consumer {
     }
 
     /// Stops reading, commits what is marked where that is asked for, and leaves the group: within milliseconds where
-    /// the coordinator answers, in six seconds at most where it does not.
+    /// the coordinator answers, in six seconds at most where it does not. To hear of that last commit, close by a
+    /// [`Closer`] and take what [`Consumer::try_next`] still has.
     ///
     /// # Errors
     /// What is marked could not be committed.

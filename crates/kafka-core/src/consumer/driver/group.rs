@@ -220,8 +220,11 @@ impl Driver {
                 after: LAST_COMMIT,
                 last: None,
             };
-            let commit = tokio::time::timeout(LAST_COMMIT, membership.commit(offsets)).await;
+            let commit = tokio::time::timeout(LAST_COMMIT, membership.commit(offsets.clone())).await;
             outcome = commit.map_err(late).and_then(|result| result);
+            if outcome.is_ok() {
+                self.committed(&offsets);
+            }
         }
         membership.leave().await;
         outcome
