@@ -23,11 +23,10 @@ pub(crate) fn wanted(tool: &Command, words: &[String]) -> Option<Names> {
         Some(flag) => named_by(flag, &[]),
         None if current.starts_with('-') && !line.only_positionals => None,
         None => {
-            let positionals = line.command.get_positionals();
-            // The last one takes all that follow.
-            let argument = positionals.take(line.positionals.len() + 1).last()?;
-            let is_free = argument.get_index() > Some(line.positionals.len()) || takes_several(argument);
-            is_free.then(|| named_by(argument, &line.positionals)).flatten()
+            let next = line.command.get_positionals().nth(line.positionals.len());
+            // The last one may take all that follow.
+            let last = || line.command.get_positionals().last().filter(|last| takes_several(last));
+            named_by(next.or_else(last)?, &line.positionals)
         }
     }
 }

@@ -151,7 +151,7 @@ fn zsh_completes_commands_flags_and_the_names_that_the_cluster_has() {
     zsh.expect("ready>", LIMIT);
     // The rest of a word that only one word begins with.
     for (line, whole) in [
-        ("kafka-admin describe-to\t".to_owned(), "kafka-admin describe-topic ".trim_end()),
+        ("kafka-admin describe-to\t".to_owned(), "kafka-admin describe-topic"),
         ("kafka-admin list-topics --inter\t".to_owned(), "kafka-admin list-topics --internal"),
         (names.line(&format!("describe-topic {}\t", &names.topic[..names.topic.len() - 2])), &names.topic),
         (names.line(&format!("lag {}\t", &names.group[..names.group.len() - 2])), &names.group),

@@ -132,10 +132,9 @@ pub fn hint_for(error: &Error) -> Option<&'static str> {
 }
 
 fn hint_for_connect(broker: &str, failure: &ConnectFailure) -> Option<&'static str> {
-    let is_here = ["localhost:", "127.0.0.1:", "[::1]:"].iter().any(|host| broker.contains(host));
     Some(match failure {
         ConnectFailure::Resolve(_) => "check the host name in -b/--bootstrap-server",
-        ConnectFailure::Tcp(_) if is_here => {
+        ConnectFailure::Tcp(_) if is_here(broker) => {
             "check that the broker runs and that -b/--bootstrap-server names its listener; without one, kafka-dev is a broker for learning"
         }
         ConnectFailure::Tcp(_) => {
@@ -151,6 +150,10 @@ fn hint_for_connect(broker: &str, failure: &ConnectFailure) -> Option<&'static s
         }
         _ => return None,
     })
+}
+
+fn is_here(broker: &str) -> bool {
+    ["localhost:", "127.0.0.1:", "[::1]:"].iter().any(|host| broker.starts_with(host))
 }
 
 fn hint_for_code(code: ErrorCode) -> Option<&'static str> {

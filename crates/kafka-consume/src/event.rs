@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kafka_core::TopicPartition;
-use kafka_core::consumer::{Notice, Rebalance};
-use serde::Serialize;
+use kafka_core::consumer::Rebalance;
+use serde::{Serialize, Serializer};
 
 /// An event with the line that a person would read.
 #[derive(Serialize)]
@@ -27,34 +27,35 @@ pub(crate) enum Event<'a> {
         /// Counted from 1.
         member: Option<usize>,
         members: Option<usize>,
-        assigned: Vec<Place<'a>>,
-        revoked: Vec<Place<'a>>,
-        kept: Vec<Place<'a>>,
-        took_ms: u64,
+        assigned: Vec<Partition<'a>>,
+        revoked: Vec<Partition<'a>>,
+        kept: Vec<Partition<'a>>,
+        #[serde(rename = "took_ms", serialize_with = "millis")]
+        took: Duration,
     },
     /// Partitions that were not there when reading began.
     New {
-        partitions: Vec<Place<'a>>,
+        partitions: Vec<Partition<'a>>,
     },
     Lost {
-        partitions: Vec<Place<'a>>,
+        partitions: Vec<Partition<'a>>,
     },
     Commit {
         offsets: Vec<Committed<'a>>,
     },
     Notice {
         #[serde(flatten)]
-        place: Place<'a>,
+        place: Partition<'a>,
         notice: &'static str,
         wanted: Option<i64>,
         now_at: Option<i64>,
     },
-    Trouble {},
+    Trouble,
     Stats(Figures),
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Partition<'a> {
     topic: &'a str,
     partition: i32,
 }
@@ -62,7 +63,7 @@ pub(crate) struct Place<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Committed<'a> {
     #[serde(flatten)]
-    place: Place<'a>,
+    place: Partition<'a>,
     offset: i64,
 }
 
@@ -79,7 +80,8 @@ pub(crate) struct Figures {
 /// What the whole run took.
 #[derive(Debug, Serialize)]
 pub(crate) struct Run {
-    pub(crate) elapsed_ms: u64,
+    #[serde(rename = "elapsed_ms", serialize_with = "millis")]
+    pub(crate) elapsed: Duration,
     pub(crate) fetches: u64,
     pub(crate) heartbeats: u64,
     pub(crate) commits: u64,
@@ -95,42 +97,32 @@ impl<'a> Event<'a> {
             member_id: &rebalance.member_id,
             member: rebalance.position.map(|(number, _)| number),
             members: rebalance.position.map(|(_, of)| of),
-            assigned: places(&rebalance.came),
-            revoked: places(&rebalance.went),
-            kept: places(&rebalance.stayed),
-            took_ms: millis(rebalance.took),
+            assigned: Partition::all(&rebalance.came),
+            revoked: Partition::all(&rebalance.went),
+            kept: Partition::all(&rebalance.stayed),
+            took: rebalance.took,
         }
     }
 
     pub(crate) fn commit(offsets: &'a [(TopicPartition, i64)]) -> Self {
         let committed = |(partition, offset): &'a (TopicPartition, i64)| Committed {
-            place: place(partition),
+            place: Partition::of(partition),
             offset: *offset,
         };
         Self::Commit { offsets: offsets.iter().map(committed).collect() }
     }
+}
 
-    /// None for a notice that this version of the tool does not know.
-    pub(crate) fn notice(partition: &'a TopicPartition, notice: &Notice) -> Option<Self> {
-        let (name, wanted, now_at) = match notice {
-            Notice::OutOfRange { wanted, now_at } => ("out_of_range", Some(*wanted), Some(*now_at)),
-            Notice::Truncated { wanted, now_at } => ("truncated", Some(*wanted), Some(*now_at)),
-            Notice::Recreated => ("recreated", None, None),
-            Notice::Gone => ("gone", None, None),
-            _ => return None,
-        };
-        Some(Self::Notice { place: place(partition), notice: name, wanted, now_at })
+impl<'a> Partition<'a> {
+    pub(crate) fn of(partition: &'a TopicPartition) -> Self {
+        Self { topic: &partition.topic, partition: partition.partition }
+    }
+
+    pub(crate) fn all(partitions: &'a [TopicPartition]) -> Vec<Self> {
+        partitions.iter().map(Self::of).collect()
     }
 }
 
-pub(crate) fn places(partitions: &[TopicPartition]) -> Vec<Place<'_>> {
-    partitions.iter().map(place).collect()
-}
-
-fn place(partition: &TopicPartition) -> Place<'_> {
-    Place { topic: &partition.topic, partition: partition.partition }
-}
-
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn millis<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

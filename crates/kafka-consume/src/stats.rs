@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kafka_core::{Metric, Metrics, TopicPartition};
 
-use crate::event::{Figures, Run, millis};
+use crate::event::{Figures, Run};
 use crate::story::Story;
 
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Stats {
         let elapsed = self.started.elapsed();
         let requests = |api: &str| metrics.get(Metric::Requests, api);
         let run = Run {
-            elapsed_ms: millis(elapsed),
+            elapsed,
             fetches: requests("Fetch"),
             heartbeats: requests("Heartbeat") + requests("ConsumerGroupHeartbeat"),
             commits: requests("OffsetCommit"),

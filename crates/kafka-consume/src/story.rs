@@ -8,7 +8,7 @@ use kafka_cli::render::write_json_line;
 use kafka_core::TopicPartition;
 use kafka_core::consumer::{Notice, Rebalance};
 
-use crate::event::{Event, Figures, Line, places};
+use crate::event::{Event, Figures, Line, Partition};
 
 /// How much is said, and how.
 #[derive(Debug, Clone, Copy)]
@@ -58,34 +58,42 @@ impl Story {
 
     /// A partition's position changed.
     pub(crate) fn notice(self, partition: &TopicPartition, notice: &Notice) {
-        let text = match notice {
-            Notice::OutOfRange { wanted, now_at } => {
-                format!("{partition}: offset {wanted} is not there any more; going on at {now_at}")
-            }
-            Notice::Truncated { wanted, now_at } => format!(
-                "{partition}: the log was cut off at {now_at} by a new leader, {} records that were read are gone; going on there",
-                wanted - now_at
+        let (name, offsets, text) = match notice {
+            Notice::OutOfRange { wanted, now_at } => (
+                "out_of_range",
+                Some((*wanted, *now_at)),
+                format!("{partition}: offset {wanted} is not there any more; going on at {now_at}"),
             ),
-            Notice::Recreated => {
-                format!("{partition}: the topic was created anew; reading it from its first record")
-            }
-            Notice::Gone => format!("{partition}: not there at the moment; waiting for it"),
+            Notice::Truncated { wanted, now_at } => (
+                "truncated",
+                Some((*wanted, *now_at)),
+                format!(
+                    "{partition}: the log was cut off at {now_at} by a new leader, {} records that were read are gone; going on there",
+                    wanted - now_at
+                ),
+            ),
+            Notice::Recreated => (
+                "recreated",
+                None,
+                format!("{partition}: the topic was created anew; reading it from its first record"),
+            ),
+            Notice::Gone => ("gone", None, format!("{partition}: not there at the moment; waiting for it")),
             _ => return,
         };
-        if let Some(event) = Event::notice(partition, notice) {
-            self.say(&event, &text);
-        }
+        let (wanted, now_at) = offsets.unzip();
+        let place = Partition::of(partition);
+        self.say(&Event::Notice { place, notice: name, wanted, now_at }, &text);
     }
 
     /// Partitions that were not there when reading began.
     pub(crate) fn appeared(self, partitions: &[TopicPartition]) {
-        let event = Event::New { partitions: places(partitions) };
+        let event = Event::New { partitions: Partition::all(partitions) };
         self.say(&event, &format!("{} is new; reading it from its first record", list(partitions)));
     }
 
     /// Partitions were taken away.
     pub(crate) fn lost(self, partitions: &[TopicPartition]) {
-        let event = Event::Lost { partitions: places(partitions) };
+        let event = Event::Lost { partitions: Partition::all(partitions) };
         let what = list(partitions);
         self.say(&event, &format!("lost {what}: another member may be reading on from the last commit"));
     }
@@ -101,7 +109,7 @@ impl Story {
 
     /// Something failed and is tried again.
     pub(crate) fn trouble(self, line: &str) {
-        self.say(&Event::Trouble {}, line);
+        self.say(&Event::Trouble, line);
     }
 
     /// Where things stand.
@@ -111,11 +119,7 @@ impl Story {
             None => format!("{} records, {pace}", figures.records),
             Some(run) => format!(
                 "{} records in {:.1?}, {pace}; {} fetches, {} heartbeats, {} commits",
-                figures.records,
-                Duration::from_millis(run.elapsed_ms),
-                run.fetches,
-                run.heartbeats,
-                run.commits,
+                figures.records, run.elapsed, run.fetches, run.heartbeats, run.commits,
             ),
         };
         self.say(&Event::Stats(figures), &text);

@@ -236,13 +236,10 @@ pub fn kcat(arguments: &[&str], input: impl Into<Vec<u8>>) -> Finished {
 /// # Panics
 /// Where it is missing under `CI=true`.
 pub fn skip_without_kcat() -> bool {
-    let there = Command::new("kcat").arg("-V").output().is_ok();
+    let skips = skip_without("kcat");
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(there || !ci, "kcat is not installed: under CI the tests need it (.ci/run installs it)");
-    if !there {
-        eprintln!("skipped: kcat is not installed");
-    }
-    !there
+    assert!(!skips || !ci, "kcat is not installed: under CI the tests need it (.ci/run installs it)");
+    skips
 }
 
 /// Whether a test of what is done with another program, a shell say, has to be left out; says so.

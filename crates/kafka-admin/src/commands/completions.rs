@@ -66,7 +66,7 @@ fn names(words: &[String]) -> Result<Exit> {
     let mut tool = Cli::command();
     tool.build();
     let (current, before) = words.split_last().context("no word")?;
-    let names = wanted(&tool, &words[1.min(words.len())..]);
+    let names = wanted(&tool, &words[1..]);
     let names = names.ok_or_else(|| Failure::usage("this is not the place of a name"))?;
     // The line is not whole yet; of what is there only the connection counts.
     let flags = tool.ignore_errors(true).try_get_matches_from(before)?;
